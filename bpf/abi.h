@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * What the BPF programs and user space agree on: enums and fixed-width structs
+ * only, no unions, no implicit padding. profiles/ encodes struct policy and the
+ * tables, loader/ writes them and reads the rest. Change a layout, change
+ * ABI_VERSION.
+ */
+#ifndef JAIL_ABI_H
+#define JAIL_ABI_H
+
+enum abi {
+	ABI_VERSION = 1,
+	ROLE_DEPTH = 8,		/* roles stacked on one subject */
+	NAME_SIZE = 32,		/* bytes of a role name, NUL included */
+	POLICY_SLOTS = 16384,	/* roles, and policies, that may live at once; slot 0 is never used */
+	PAGE_BYTES = 8192,	/* one element of a policy's tables */
+	TABLE_PAGES = 1024,	/* most pages of one policy */
+};
+
+/* Bits of policy.flags: what a role opens. */
+enum role_flag {
+	ALLOW_FILE_ACCESS = 1 << 0,
+	ALLOW_NETWORK = 1 << 1,
+	ALLOW_EXEC = 1 << 2,
+	ALLOW_SETUID = 1 << 3,
+	ALLOW_PTRACE = 1 << 4,
+	ALLOW_USERNS = 1 << 5,
+	ALLOW_MOUNT = 1 << 6,
+	ALLOW_CHROOT = 1 << 7,
+	ALLOW_BPF = 1 << 8,
+	ALLOW_MODULE_LOAD = 1 << 9,
+	ALLOW_MEMFD_EXEC = 1 << 10,
+	ALLOW_JIT = 1 << 11,
+	REQUIRE_SIGNATURE = 1 << 12,
+	MODE_PERMISSIVE = 1 << 30,	/* report, do not refuse */
+	OPEN_TO_ALL = 1U << 31,		/* users = ["*"]: any caller may enter */
+};
+
+/* Bits of policy.kinds: socket kinds within AF_INET, AF_INET6 and AF_NETLINK
+ * that are off unless the role's families name them. */
+enum socket_kind {
+	KIND_RAW = 1 << 0,
+	KIND_ICMP = 1 << 1,
+	KIND_SCTP = 1 << 2,
+	KIND_DCCP = 1 << 3,
+	KIND_UDPLITE = 1 << 4,
+	KIND_NETLINK = 1 << 5, /* every netlink protocol, not only route */
+	KIND_OTHER = 1 << 6,   /* every other inet protocol */
+};
+
+enum access {
+	ACCESS_READ = 1 << 0,
+	ACCESS_WRITE = 1 << 1,
+	ACCESS_EXEC = 1 << 2,
+	ACCESS_MAP = 1 << 3, /* map as code */
+	ACCESS_ANY = 15,
+	ACCESS_MATCHED = 1 << 4, /* in a table: some rule decided; else the flags do */
+};
+
+/* States with a fixed number in every file automaton. */
+enum file_state {
+	STATE_NOWHERE = 0, /* not below any mount of the reference namespace: denied */
+};
+
+/* What the key of the start map names. */
+enum start_kind {
+	START_DEVICE = 0,    /* s_dev of a mounted filesystem */
+	START_MAGIC = 1,     /* s_magic of a filesystem that is judged by its type (proc, sysfs...) */
+	START_CHARDEV = 2,   /* rdev of a harmless character device: the state IS the file's own */
+};
+
+/* Index of a port list within a net_node. */
+enum port_list {
+	TCP_BIND = 0,
+	TCP_CONNECT = 1,
+	UDP_BIND = 2,
+	UDP_CONNECT = 3,
+	PORT_LISTS = 4,
+};
+
+enum port_verdict {
+	PORT_NONE = 0, /* no rule of this node: ask the parent, then the flag */
+	PORT_ALLOW = 1,
+	PORT_DENY = 2,
+};
+
+/*
+ * A policy's tables are bytes, little endian, cut into pages of PAGE_BYTES; no
+ * item crosses a page. Offsets below count bytes from the start of the tables.
+ *   file_class_at    256 bytes: byte -> class
+ *   file_next_at     u16 cells: next state = cell[state * file_classes + class]
+ *   file_accept_at   u32 per state: enum access bits, and the rule << 8
+ *   net_v4_at        struct net_range4 sorted by first, the first one at 0.0.0.0
+ *   net_v6_at        struct net_range6 sorted by first, the first one at ::
+ *   net_node_at      struct net_node
+ * The automaton reads '/' and the bytes of the name for each component, from the
+ * start state of the filesystem that the file is on.
+ */
+struct policy {
+	__u64 id;	/* unique until reboot; 0: the slot is free */
+	__u64 families; /* bit n: AF number n may be used */
+	__u32 role;
+	__u32 flags; /* enum role_flag */
+	__u32 kinds; /* enum socket_kind */
+	__u32 slot;  /* this policy's own slot, which names its tables */
+	__u32 file_states; /* 0: no file rules, the flags decide */
+	__u32 file_classes;
+	__u32 file_class_at;
+	__u32 file_next_at;
+	__u32 file_accept_at;
+	__u32 net_v4_at;
+	__u32 net_v4_len;
+	__u32 net_v6_at;
+	__u32 net_v6_len;
+	__u32 net_node_at;
+	__u32 net_node_len; /* 0: no network rules, the flag decides */
+	__u32 pad;
+};
+
+struct net_range4 {
+	__u32 first; /* host byte order */
+	__u32 node;
+};
+
+struct net_range6 {
+	__u32 first[4]; /* host byte order, most significant word first */
+	__u32 node;
+	__u32 pad[3];
+};
+
+struct net_node {
+	__u32 at[4];  /* byte offset of each port list (enum port_list) */
+	__u32 len[4]; /* entries in it; 0: none */
+	__u32 parent; /* the enclosing prefix's node; itself: none */
+	__u32 pad[7];
+};
+
+struct port_range {
+	__u16 first; /* covers up to the next entry's first; a list starts at 0 */
+	__u16 verdict; /* enum port_verdict */
+	__u32 rule;
+};
+
+/* One page of tables. */
+struct page {
+	__u8 bytes[8192];
+};
+
+/* A role: name and id, and the policy that it points at now. A reload changes
+ * policy_slot and policy_id only. */
+struct role {
+	__u64 policy_id;
+	__u32 policy_slot;
+	__u32 id; /* 0: the slot is free */
+	__u8 name[32];
+};
+
+/* Key of the start map; value: u32 state. */
+struct start_key {
+	__u64 policy_id;
+	__u32 kind; /* enum start_kind */
+	__u32 value;
+};
+
+/* ---- subjects and enrollment ---- */
+
+/* One entry of a subject's list: a role entered in a domain. */
+struct member {
+	__u64 domain; /* kernel-made, new with each enrollment */
+	__u64 pod;    /* the label that a person chose, or one made up */
+	__u32 role;   /* role id */
+	__u32 slot;   /* where that role is in the roles map */
+};
+
+enum subject_flag {
+	SUBJECT_NO_GAIN = 1 << 0, /* enrolled without privilege: no exec may gain any */
+};
+
+enum {
+	WALK_LEVELS = 64, /* path components kept at a time */
+};
+
+/* The path being judged: names from the file (0) up to the root of its filesystem. */
+struct walk {
+	__u64 name[64];
+	__u32 len[64];
+	__u32 levels;	/* components in all; may exceed WALK_LEVELS */
+	__u32 device;	/* s_dev */
+	__u32 magic;	/* s_magic */
+	__u32 own_pid;	/* procfs: the topmost component is the subject's own pid */
+};
+
+/*
+ * Value of the subjects map (task storage). list[0..depth) holds; list[depth..staged)
+ * is what the exec under way will add: committing it is one store.
+ */
+struct subject {
+	__u32 depth;
+	__u32 staged; /* 0: no exec under way */
+	__u32 flags;  /* enum subject_flag */
+	__u32 staged_flags;
+	struct member list[8];
+	struct walk walk;
+};
+
+/* Value of the pending_enrollments map (task storage): consumed by the next exec. */
+struct pending {
+	__u32 count;
+	__u32 reason; /* enum refusal: why the last exec was not enrolled */
+	__u32 flags;  /* enum subject_flag */
+	__u32 pad;
+	__u64 pod; /* 0: make one up */
+	__u32 roles[8];
+};
+
+/* Value of the domains map: one enrollment and the tasks in it. */
+struct domain {
+	__u64 pod;
+	__u32 uid;
+	__u32 depth;
+	__s64 live; /* tasks whose list names the domain; an entry that reached 0 is dead */
+	struct member list[8]; /* the list that its founder had */
+};
+
+/* Value of the pods map: who holds a label. */
+struct pod {
+	__u64 domain; /* the newest */
+	__u32 uid;
+	__u32 pad;
+	__s64 live; /* domains under the label */
+};
+
+/* Why an enrollment was refused. */
+enum refusal {
+	REFUSED_NOT = 0,
+	REFUSED_DOOR = 1,	 /* not yet open after load, or closed by unload */
+	REFUSED_ROLE = 2,	 /* no such role is loaded */
+	REFUSED_DEPTH = 3,	 /* the list is full */
+	REFUSED_MEMORY = 4,
+	REFUSED_POD = 5,	 /* the pod has a live subject of another user */
+	REFUSED_USER = 6,	 /* the role is not open to the caller */
+	REFUSED_NEW_PRIVS = 7, /* an unprivileged caller must set no_new_privs first */
+	REFUSED_FULL = 8,	 /* the domains map is full */
+};
+
+/*
+ * The private prctl: option PRCTL_JAIL, then an op and its arguments. A BPF
+ * program cannot make prctl succeed, so the answers are errno values that the
+ * kernel does not use: PRCTL_OK, PRCTL_OK + n, or PRCTL_REFUSED + enum refusal.
+ */
+enum prctl {
+	PRCTL_JAIL = 0x4a41494c, /* "JAIL" */
+	PRCTL_ARM = 1,	     /* arg3 role id: append to what the next exec enters */
+	PRCTL_CLEAR = 2,     /* forget it */
+	PRCTL_COUNT = 3,     /* answers PRCTL_OK + roles armed */
+	PRCTL_REASON = 4,    /* answers PRCTL_REFUSED + why the last exec was not enrolled */
+	PRCTL_DEPTH = 5,     /* answers PRCTL_OK + depth of the caller's own list */
+	PRCTL_POD = 6,	     /* arg3 pod: the label for what is armed */
+	PRCTL_OK = 4000,
+	PRCTL_REFUSED = 4040,
+};
+
+/* ---- the one control block ---- */
+
+enum {
+	CONTROL_KEY = 0,
+};
+
+struct control {
+	__u32 abi;	   /* ABI_VERSION of whoever made the maps */
+	__u32 instance; /* which set of programs acts */
+	__u32 door;	   /* 1: enrollment is open */
+	__u32 sealed;
+	__u64 domains; /* counts up; the newest domain's id */
+	__u64 policies; /* counts up; the newest policy's id */
+	__u64 generation; /* counts changes that make cached paths stale */
+};
+
+/* ---- events ---- */
+
+enum event_kind {
+	EVENT_DENIAL = 1,
+	EVENT_ENROLL = 2,
+	EVENT_EXEC = 3,
+	EVENT_LOAD = 4,
+	EVENT_RELOAD = 5,
+	EVENT_POD_END = 6,
+};
+
+enum op {
+	OP_NONE = 0,
+	OP_OPEN = 1,
+	OP_EXEC = 2,
+	OP_CONNECT = 3,
+	OP_BIND = 4,
+	OP_SEND = 5,
+	OP_LISTEN = 6,
+	OP_SOCKET = 7,
+	OP_SETUID = 8,
+	OP_CAPSET = 9,
+	OP_GAIN = 10, /* an exec that would gain privilege */
+	OP_PTRACE = 11,
+	OP_TRACEME = 12,
+	OP_BPF = 13,
+	OP_ENROLL = 14,
+	OP_COUNT = 15,
+};
+
+/* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */
+enum reason {
+	REASON_RULE = 0,	 /* event.rule decided; 0: the flag */
+	REASON_NO_POLICY = 1,	 /* the role or its policy is gone */
+	REASON_NOWHERE = 2,	 /* not below any mount of the reference namespace */
+	REASON_TOO_DEEP = 3,
+	REASON_DELETED = 4,
+	REASON_DETACHED = 5,	 /* not connected to its filesystem's root */
+	REASON_UNREADABLE = 6,
+	REASON_RACE = 7,	 /* renames did not pause long enough */
+	REASON_FAMILY = 8,	 /* socket family or kind off */
+	REASON_REACH = 9,	 /* the other process is beyond reach */
+	REASON_BAD_ADDRESS = 10,
+	REASON_ENROLL = 11,	 /* event.value: enum refusal */
+	REASON_NO_GAIN = 12,
+};
+
+struct event {
+	__u64 time; /* CLOCK_BOOTTIME, ns */
+	__u64 pod;
+	__u64 domain;
+	__u64 policy;
+	__u32 kind;
+	__u32 op;
+	__u32 access; /* enum access, for files */
+	__u32 reason; /* enum reason */
+	__u32 rule;
+	__s32 error;
+	__u32 family;
+	__u32 protocol;
+	__u32 port;
+	__u32 value; /* target pid, capability, bpf command, enum refusal */
+	__u32 permissive; /* 1: reported only */
+	__u32 pid; /* of the process, in the initial pid namespace */
+	__u32 tid;
+	__u32 uid;
+	__u32 role;
+	__u32 pad;
+	__u8 addr[16];
+	__u8 comm[16];
+};
+
+enum counter {
+	COUNT_DENIED = 0,
+	COUNT_LOST = 1,	       /* events that found the buffer full */
+	COUNT_FAULT = 2,       /* denied because something could not be read or found */
+	COUNT_NO_STORAGE = 3,  /* forks and execs failed for lack of memory */
+	COUNTERS = 4,
+};
+
+/* What the task iterator prints for each subject. */
+struct subject_info {
+	__u32 pid;
+	__u32 tid;
+	__u32 depth;
+	__u32 uid;
+	__u8 comm[16];
+	struct member list[8];
+};
+
+#endif

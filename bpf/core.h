@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * What every area shares: who is a subject, which policy holds for a role, reach,
+ * and decide(), the one place where a verdict becomes an errno, a count and an event.
+ */
+#ifndef JAIL_CORE_H
+#define JAIL_CORE_H
+
+#include "maps.h"
+
+/* Keep the compiler from moving a bound out of the verifier's sight. */
+#define opaque(var) asm volatile("" : "+r"(var))
+
+/* Which set of programs this object is; the others stay attached but inert
+ * (jail upgrade). Set by the loader before the load. */
+const volatile __u32 instance = 1;
+
+/* What an earlier LSM answered, in the range that the verifier wants to see. */
+static __always_inline int earlier(int ret)
+{
+	if (ret > 0)
+		return -EPERM;
+	opaque(ret);
+	if (ret < -4095)
+		return -EPERM;
+	return ret;
+}
+
+static __always_inline struct control *get_control(void)
+{
+	__u32 key = CONTROL_KEY;
+
+	return bpf_map_lookup_elem(&control_block, &key);
+}
+
+static __always_inline void count(__u32 which)
+{
+	__u64 *n = bpf_map_lookup_elem(&counters, &which);
+
+	if (n)
+		(*n)++;
+}
+
+/* This instance is the one that acts. Unsure counts as yes: two refusals do no harm. */
+static __always_inline int acting(void)
+{
+	struct control *c = get_control();
+
+	return !c || c->instance == instance;
+}
+
+/*
+ * The subject that a task is, or NULL. Most tasks of a system have no BPF storage
+ * of any kind, and one load tells.
+ */
+static __always_inline struct subject *subject_of(struct task_struct *task)
+{
+	struct subject *s;
+
+	if (!task->bpf_storage)
+		return NULL;
+	s = bpf_task_storage_get(&subjects, task, 0, 0);
+	if (!s || !s->depth)
+		return NULL;
+	return s;
+}
+
+static __always_inline struct subject *current_subject(void)
+{
+	struct subject *s = subject_of(bpf_get_current_task_btf());
+
+	return s && acting() ? s : NULL;
+}
+
+/* The same, and also a task whose exec is about to make it one. */
+static __always_inline struct subject *current_subject_or_staged(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct subject *s;
+
+	if (!t->bpf_storage)
+		return NULL;
+	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	if (!s || !(s->depth | s->staged) || !acting())
+		return NULL;
+	return s;
+}
+
+/* The kernel acts for the task under other credentials (overlayfs). */
+static __always_inline int borrowed_creds(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	return t->cred != t->real_cred;
+}
+
+/* The policy that a member's role points at now, or NULL: the role or its policy is gone. */
+static __always_inline struct policy *policy_of(const struct member *m)
+{
+	__u32 slot = m->slot;
+	struct policy *p;
+	struct role *r;
+
+	r = bpf_map_lookup_elem(&roles, &slot);
+	if (!r || r->id != m->role)
+		return NULL;
+	slot = r->policy_slot;
+	p = bpf_map_lookup_elem(&policies, &slot);
+	if (!p || !p->id || p->id != r->policy_id)
+		return NULL;
+	return p;
+}
+
+/* The actor's list is a prefix of the target's. An unjailed actor reaches everything. */
+static __always_inline int reaches(const struct subject *actor, const struct subject *target)
+{
+	if (!actor)
+		return 1;
+	if (!target || actor->depth > target->depth)
+		return 0;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= actor->depth)
+			break;
+		if (actor->list[i].domain != target->list[i].domain ||
+		    actor->list[i].role != target->list[i].role)
+			return 0;
+	}
+	return 1;
+}
+
+/* What is asked: who wants to do what to which object. */
+struct query {
+	__u32 op; /* enum op */
+	__u32 access;
+	__u32 family;
+	__u32 protocol;
+	__u32 port;
+	__u32 value;
+	__u32 list; /* enum port_list */
+	__u32 alternative; /* 1: any one bit of access is enough */
+	__u8 addr[16];
+	__u32 words[4]; /* addr in host byte order, for the range search */
+	__u32 reason; /* out: enum reason */
+	__u32 rule;   /* out: the rule that decided; 0: none */
+	__s32 error;  /* out: what the refusal returns, positive */
+	__u32 member;  /* the member being asked */
+	__u32 granted; /* members from here on enter by this exec: it is their one exec */
+	__u32 chardev; /* rdev of a character device */
+	__u32 pathless; /* no path to judge: only the flags */
+	__u32 pad;
+	__u64 leaf;    /* address of the dentry that is judged */
+};
+
+static __noinline void report(struct query *q, const struct member *m, __u64 policy,
+			      __u32 permissive)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct event *e;
+
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		count(COUNT_LOST);
+		return;
+	}
+	e->time = bpf_ktime_get_boot_ns();
+	e->pod = m->pod;
+	e->domain = m->domain;
+	e->policy = policy;
+	e->kind = EVENT_DENIAL;
+	e->op = q->op;
+	e->access = q->access;
+	e->reason = q->reason;
+	e->rule = q->rule;
+	e->error = q->error;
+	e->family = q->family;
+	e->protocol = q->protocol;
+	e->port = q->port;
+	e->value = q->value;
+	e->permissive = permissive;
+	e->pid = id >> 32;
+	e->tid = (__u32)id;
+	e->uid = (__u32)bpf_get_current_uid_gid();
+	e->role = m->role;
+	e->pad = 0;
+	__builtin_memcpy(e->addr, q->addr, sizeof(e->addr));
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	bpf_ringbuf_submit(e, 0);
+}
+
+/* One role says no: count it, report it, and answer what the hook must return. */
+static __always_inline int refuse(struct query *q, const struct member *m, const struct policy *p,
+				  int error)
+{
+	__u32 permissive = p && (p->flags & MODE_PERMISSIVE);
+
+	count(COUNT_DENIED);
+	if (q->reason != REASON_RULE && q->reason != REASON_FAMILY && q->reason != REASON_REACH)
+		count(COUNT_FAULT);
+	q->error = error;
+	report(q, m, p ? p->id : 0, permissive);
+	return permissive ? 0 : -error;
+}
+
+/* 1: the policy allows it. 0: it does not, and q->reason and q->rule say why. */
+typedef int (*verdict_fn)(struct subject *s, struct policy *p, struct query *q);
+
+/*
+ * Ask every role in list[0..depth) in turn. The only way to a refusal by policy,
+ * so that verdict, count and event cannot differ.
+ */
+static __always_inline int decide(struct subject *s, __u32 depth, struct query *q,
+				  verdict_fn verdict, int error)
+{
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		struct policy *p;
+		int err;
+
+		if (i >= depth)
+			break;
+		p = policy_of(&s->list[i]);
+		q->member = i;
+		q->rule = 0;
+		q->reason = REASON_RULE;
+		if (!p)
+			q->reason = REASON_NO_POLICY;
+		else if (verdict(s, p, q))
+			continue;
+		err = refuse(q, &s->list[i], p, error);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Verdict of areas that only a flag governs: all bits of q->access must be open. */
+static __always_inline int flag_verdict(struct subject *s, struct policy *p, struct query *q)
+{
+	return (p->flags & q->access) == q->access;
+}
+
+/* Refuse on behalf of the subject's innermost role, where no policy is asked (reach...). */
+static __always_inline int refuse_always(struct subject *s, struct query *q, __u32 reason, int error)
+{
+	__u32 last = (s->depth - 1) & (ROLE_DEPTH - 1);
+
+	q->reason = reason;
+	q->rule = 0;
+	return refuse(q, &s->list[last], NULL, error);
+}
+
+#endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * How a task becomes a subject, stays one, and what is kept of it.
+ *
+ *   task_prctl             arms the calling thread
+ *   bprm_creds_for_exec    stages the armed roles: the last place that may fail
+ *   bprm_committed_creds   flips the stage, consumes the arming
+ *   task_alloc             children and threads inherit, or are not born
+ *   task_free              counts the live tasks of a domain
+ */
+#ifndef JAIL_ENROLL_H
+#define JAIL_ENROLL_H
+
+#include "core.h"
+
+/* One task more in a domain. Returns 0 when the domain is already dead. */
+static __always_inline int domain_get(__u64 id)
+{
+	struct domain *d = bpf_map_lookup_elem(&domains, &id);
+
+	return d && __sync_fetch_and_add(&d->live, 1) > 0;
+}
+
+/* One task less; the last one takes the domain and, with its last domain, the pod along. */
+static __always_inline void domain_put(__u64 id)
+{
+	struct domain *d = bpf_map_lookup_elem(&domains, &id);
+	struct pod *pod;
+	__u64 label;
+
+	if (!d || __sync_fetch_and_add(&d->live, -1) != 1)
+		return;
+	label = d->pod;
+	bpf_map_delete_elem(&domains, &id);
+	pod = bpf_map_lookup_elem(&pods, &label);
+	if (pod && __sync_fetch_and_add(&pod->live, -1) == 1)
+		bpf_map_delete_elem(&pods, &label);
+}
+
+/* Does list[0..n) name this domain before entry n? Each task counts once per domain. */
+static __always_inline int named_before(const struct subject *s, __u32 n)
+{
+	return n > 0 && s->list[(n - 1) & (ROLE_DEPTH - 1)].domain == s->list[n].domain;
+}
+
+/* Take back an exec that was staged and did not happen. */
+static __always_inline void unstage(struct subject *s)
+{
+	__u32 staged = s->staged;
+
+	s->staged = 0;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i < s->depth || i >= staged || named_before(s, i))
+			continue;
+		domain_put(s->list[i].domain);
+	}
+}
+
+/* The founder's list is the same: same roles, same domains below. */
+static __always_inline int same_list(const struct domain *d, const struct subject *s,
+				     const struct pending *p)
+{
+	__u32 depth = s->depth + p->count;
+
+	if (d->depth != depth)
+		return 0;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= depth)
+			break;
+		if (i < s->depth) {
+			if (d->list[i].domain != s->list[i].domain ||
+			    d->list[i].role != s->list[i].role)
+				return 0;
+		} else if (d->list[i].role != p->roles[(i - s->depth) & (ROLE_DEPTH - 1)]) {
+			return 0;
+		}
+	}
+	return 1;
+}
+
+static __always_inline __u32 uid_of(struct task_struct *t)
+{
+	return BPF_CORE_READ(t, cred, uid.val);
+}
+
+/* Root of the initial user namespace: real uid 0 and CAP_SYS_ADMIN. */
+static __always_inline int is_root(struct task_struct *t)
+{
+	const struct cred *cred = t->cred;
+	__u64 caps = 0;
+
+	if (cred->uid.val != 0 || cred->euid.val != 0 || cred->user_ns->level != 0)
+		return 0;
+	bpf_probe_read_kernel(&caps, sizeof(caps),
+			      __builtin_preserve_access_index(&cred->cap_permitted));
+	return (caps >> CAP_SYS_ADMIN) & 1;
+}
+
+/*
+ * The domain that an enrollment enters: the pod's own for the same user with the same
+ * list, or for root outside any jail; else a new one. 0, or an enum refusal.
+ */
+static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, __u32 depth,
+					  __u64 *id, __u64 *label)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct control *c = get_control();
+	__u32 uid = uid_of(t);
+	struct domain fresh = {};
+	struct pod held = {};
+	struct domain *d;
+	struct pod *pod;
+
+	if (!c)
+		return REFUSED_MEMORY;
+	if (p->pod) {
+		__u64 wanted = p->pod;
+		int outside = is_root(t) && !s->depth;
+
+		pod = bpf_map_lookup_elem(&pods, &wanted);
+		if (pod && pod->live > 0) {
+			__u64 newest = pod->domain;
+
+			if (pod->uid != uid && !outside)
+				return REFUSED_POD;
+			d = bpf_map_lookup_elem(&domains, &newest);
+			if (d && (outside || (d->uid == uid && same_list(d, s, p))) &&
+			    __sync_fetch_and_add(&d->live, 1) > 0) {
+				*id = newest;
+				*label = wanted;
+				return REFUSED_NOT;
+			}
+		}
+	}
+	*id = __sync_fetch_and_add(&c->domains, 1) + 1;
+	*label = p->pod ? p->pod : (1ULL << 32 | *id);
+	fresh.pod = *label;
+	fresh.uid = uid;
+	fresh.live = 1;
+	fresh.depth = depth;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= depth)
+			break;
+		if (i < s->depth) {
+			fresh.list[i] = s->list[i];
+			continue;
+		}
+		fresh.list[i].domain = *id;
+		fresh.list[i].pod = *label;
+		fresh.list[i].role = p->roles[(i - s->depth) & (ROLE_DEPTH - 1)];
+	}
+	if (bpf_map_update_elem(&domains, id, &fresh, BPF_NOEXIST))
+		return REFUSED_FULL;
+	pod = bpf_map_lookup_elem(&pods, label);
+	if (pod && __sync_fetch_and_add(&pod->live, 1) > 0) {
+		pod->domain = *id;
+		return REFUSED_NOT;
+	}
+	held.domain = *id;
+	held.uid = uid;
+	held.live = 1;
+	if (bpf_map_update_elem(&pods, label, &held, BPF_ANY)) {
+		bpf_map_delete_elem(&domains, id);
+		return REFUSED_FULL;
+	}
+	return REFUSED_NOT;
+}
+
+/* Stage what the calling thread armed. 0, or an enum refusal. */
+static __always_inline __u32 stage(struct pending *p)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct control *c = get_control();
+	__u64 domain = 0, label = 0;
+	__u32 depth, why;
+	struct subject *s;
+
+	if (!c || !c->door)
+		return REFUSED_DOOR;
+	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s)
+		return REFUSED_MEMORY;
+	unstage(s);
+	depth = s->depth + p->count;
+	if (depth > ROLE_DEPTH)
+		return REFUSED_DEPTH;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		__u32 id, *slot;
+		__u32 at = s->depth + i;
+
+		if (i >= p->count || at >= ROLE_DEPTH)
+			break;
+		id = p->roles[i];
+		slot = bpf_map_lookup_elem(&role_slots, &id);
+		if (!slot)
+			return REFUSED_ROLE;
+		s->list[at].role = id;
+		s->list[at].slot = *slot;
+		if (!policy_of(&s->list[at]))
+			return REFUSED_ROLE;
+	}
+	why = enter_domain(s, p, depth, &domain, &label);
+	if (why)
+		return why;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		__u32 at = s->depth + i;
+
+		if (i >= p->count || at >= ROLE_DEPTH)
+			break;
+		s->list[at].domain = domain;
+		s->list[at].pod = label;
+	}
+	s->staged_flags = s->flags | p->flags;
+	s->staged = depth;
+	return REFUSED_NOT;
+}
+
+/* The answers of the private prctl; see enum prctl. */
+static __always_inline int arm(struct pending *p, __u32 id)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct control *c = get_control();
+	struct member m = { .role = id };
+	struct policy *policy;
+	__u32 *slot;
+
+	if (!c || !c->door)
+		return REFUSED_DOOR;
+	slot = bpf_map_lookup_elem(&role_slots, &id);
+	if (!slot)
+		return REFUSED_ROLE;
+	m.slot = *slot;
+	policy = policy_of(&m);
+	if (!policy)
+		return REFUSED_ROLE;
+	if (!is_root(t)) {
+		if (!(policy->flags & OPEN_TO_ALL))
+			return REFUSED_USER;
+		if (!(t->atomic_flags & (1UL << PFA_NO_NEW_PRIVS)))
+			return REFUSED_NEW_PRIVS;
+		p->flags |= SUBJECT_NO_GAIN;
+	}
+	if (p->count >= ROLE_DEPTH)
+		return REFUSED_DEPTH;
+	p->roles[p->count & (ROLE_DEPTH - 1)] = id;
+	p->count++;
+	return REFUSED_NOT;
+}
+
+SEC("lsm.s/task_prctl")
+int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, unsigned long arg4,
+	     unsigned long arg5, int ret)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct pending *p;
+	struct subject *s;
+	__u32 why;
+
+	/* -ENOSYS is the hook's "no opinion" */
+	if (option != PRCTL_JAIL || !acting())
+		return earlier(ret);
+	if (op == PRCTL_DEPTH) {
+		s = subject_of(t);
+		return -(PRCTL_OK + (s ? (int)(s->depth & 15) : 0));
+	}
+	p = bpf_task_storage_get(&pending_enrollments, t, 0,
+				 op == PRCTL_ARM || op == PRCTL_POD ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	switch (op) {
+	case PRCTL_ARM:
+		if (!p)
+			return -(PRCTL_REFUSED + REFUSED_MEMORY);
+		why = arm(p, value);
+		return why ? -(int)(PRCTL_REFUSED + (why & 31)) : -PRCTL_OK;
+	case PRCTL_POD:
+		if (!p)
+			return -(PRCTL_REFUSED + REFUSED_MEMORY);
+		p->pod = value;
+		return -PRCTL_OK;
+	case PRCTL_CLEAR:
+		if (p)
+			bpf_task_storage_delete(&pending_enrollments, t);
+		s = bpf_task_storage_get(&subjects, t, 0, 0);
+		if (s)
+			unstage(s);
+		return -PRCTL_OK;
+	case PRCTL_COUNT:
+		return -(PRCTL_OK + (p ? (int)(p->count & 15) : 0));
+	case PRCTL_REASON:
+		return -(int)(PRCTL_REFUSED + (p ? p->reason & 31 : 0));
+	}
+	return -EINVAL;
+}
+
+SEC("lsm.s/bprm_creds_for_exec")
+int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct query q = { .op = OP_ENROLL, .granted = ROLE_DEPTH };
+	struct member nobody = {};
+	struct pending *p;
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	if (!t->bpf_storage || !acting())
+		return 0;
+	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	if (s)
+		unstage(s);
+	p = bpf_task_storage_get(&pending_enrollments, t, 0, 0);
+	if (!p || !p->count)
+		return 0;
+	p->reason = stage(p);
+	if (!p->reason)
+		return 0;
+	nobody.role = p->roles[0];
+	nobody.pod = p->pod;
+	q.value = p->reason;
+	q.reason = REASON_ENROLL;
+	return refuse(&q, &nobody, NULL, EPERM);
+}
+
+SEC("lsm/bprm_committed_creds")
+void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct subject *s;
+
+	if (!t->bpf_storage || !acting())
+		return;
+	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	if (!s || !s->staged)
+		return;
+	s->flags = s->staged_flags;
+	s->depth = s->staged;
+	s->staged = 0;
+	bpf_task_storage_delete(&pending_enrollments, t);
+}
+
+SEC("lsm.s/task_alloc")
+int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret)
+{
+	struct subject *s = current_subject(), *child;
+
+	if (ret || !s)
+		return earlier(ret);
+	child = bpf_task_storage_get(&subjects, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!child) {
+		count(COUNT_NO_STORAGE);
+		return -ENOMEM;
+	}
+	child->flags = s->flags;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= s->depth)
+			break;
+		child->list[i] = s->list[i];
+		if (!named_before(s, i))
+			domain_get(s->list[i].domain);
+	}
+	child->depth = s->depth;
+	return 0;
+}
+
+SEC("lsm/task_free")
+void BPF_PROG(enroll_free, struct task_struct *task)
+{
+	struct subject *s;
+
+	if (!task->bpf_storage || !acting())
+		return;
+	s = bpf_task_storage_get(&subjects, task, 0, 0);
+	if (!s)
+		return;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if ((i >= s->depth && i >= s->staged) || named_before(s, i))
+			continue;
+		domain_put(s->list[i].domain);
+	}
+}
+
+/* Prints the subjects as struct subject_info, for ps. */
+SEC("iter/task")
+int subjects_iter(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct subject_info info = {};
+	struct subject *s;
+
+	if (!t)
+		return 0;
+	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	if (!s || !s->depth)
+		return 0;
+	info.pid = t->tgid;
+	info.tid = t->pid;
+	info.depth = s->depth;
+	info.uid = uid_of(t);
+	bpf_probe_read_kernel(info.comm, sizeof(info.comm), t->comm);
+	__builtin_memcpy(info.list, s->list, sizeof(info.list));
+	bpf_seq_write(ctx->meta->seq, &info, sizeof(info));
+	return 0;
+}
+
+#endif

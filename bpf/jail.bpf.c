@@ -1,0 +1,27 @@
+//go:build ignore
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * The walls of jail: BPF LSM programs, one compile unit, one header per area.
+ *
+ *   enroll.h  who is a subject: prctl, exec, fork, exit
+ *   file.h    files: file_open
+ *   net.h     sockets: create, bind, listen, connect, sendmsg
+ *   exec.h    exec and what it may gain
+ *   proc.h    identity, capabilities, ptrace
+ *   guard.h   bpf(2) and self-protection
+ *
+ * Every program passes on an earlier refusal, finds the subject, and returns 0 for
+ * tasks that are none. bpf/README.md has the table of hooks and known gaps.
+ */
+#include "kernel.h"
+#include "abi.h"
+#include "maps.h"
+#include "core.h"
+#include "enroll.h"
+#include "file.h"
+#include "net.h"
+#include "exec.h"
+#include "proc.h"
+#include "guard.h"
+
+char _license[] SEC("license") = "Dual MIT/GPL";

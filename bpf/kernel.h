@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The few kernel types that the programs read, relocated by CO-RE, and kernel
+ * constants that BTF does not carry. Only the members that are used.
+ */
+#ifndef JAIL_KERNEL_H
+#define JAIL_KERNEL_H
+
+#include <linux/types.h>
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+
+/* not in BTF: errno values */
+enum {
+	EPERM = 1,
+	ENOENT = 2,
+	ENOMEM = 12,
+	EACCES = 13,
+	EBUSY = 16,
+	EINVAL = 22,
+	ENOSPC = 28,
+	E2BIG = 7,
+};
+
+/* not in BTF: flags and magic numbers */
+enum {
+	FMODE_READ = 0x1,
+	FMODE_WRITE = 0x2,
+	FMODE_EXEC_FLAG = 0x20,	    /* __FMODE_EXEC in f_flags */
+	FMODE_BACKING = 0x2000000,  /* 6.8+: the lower file of a stacked filesystem */
+	O_CREAT = 0100,
+	O_TRUNC = 01000,
+	O_TMPFILE_FLAG = 020000000, /* __O_TMPFILE */
+	S_IFMT = 0170000,
+	S_IFCHR = 0020000,
+	S_ISUID = 0004000,
+	S_ISGID = 0002000,
+	S_IXGRP = 0000010,
+	SB_NOUSER = 1U << 31, /* kernel-internal filesystem: pipes, sockets, memfd */
+	PROC_SUPER_MAGIC = 0x9fa0,
+	PFA_NO_NEW_PRIVS = 0, /* bit of task->atomic_flags */
+	PTRACE_MODE_READ = 1,
+	PTRACE_MODE_ATTACH = 2,
+	PTRACE_MODE_NOAUDIT = 4,
+	MSG_FASTOPEN = 0x20000000,
+	CAP_SYS_ADMIN = 21,
+};
+
+enum {
+	AF_UNSPEC = 0,
+	AF_UNIX = 1,
+	AF_INET = 2,
+	AF_INET6 = 10,
+	AF_NETLINK = 16,
+	SOCK_STREAM = 1,
+	SOCK_DGRAM = 2,
+	SOCK_RAW = 3,
+	SOCK_TYPE_MASK = 0xf,
+	IPPROTO_IP = 0,
+	IPPROTO_ICMP = 1,
+	IPPROTO_TCP = 6,
+	IPPROTO_UDP = 17,
+	IPPROTO_DCCP = 33,
+	IPPROTO_ICMPV6 = 58,
+	IPPROTO_SCTP = 132,
+	IPPROTO_UDPLITE = 136,
+	IPPROTO_MPTCP = 262,
+	NETLINK_ROUTE = 0,
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
+struct user_namespace {
+	int level;
+};
+
+struct cred {
+	kuid_t uid, suid, euid, fsuid;
+	kgid_t egid;
+	struct {
+		__u64 val;
+	} cap_permitted; /* the kernel changed its members: read as 8 raw bytes */
+	struct user_namespace *user_ns;
+};
+
+struct bpf_local_storage;
+struct pid;
+struct mm_struct;
+
+struct task_struct {
+	struct bpf_local_storage *bpf_storage;
+	const struct cred *real_cred;
+	const struct cred *cred;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	unsigned long atomic_flags;
+	int pid;
+	int tgid;
+	char comm[16];
+};
+
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_flags;
+	unsigned long s_magic;
+	struct dentry *s_root;
+};
+
+struct inode {
+	__u16 i_mode;
+	kuid_t i_uid;
+	__u32 i_rdev;
+	struct super_block *i_sb;
+};
+
+struct qstr {
+	struct {
+		__u32 hash;
+		__u32 len;
+	};
+	const unsigned char *name;
+};
+
+struct hlist_bl_node {
+	struct hlist_bl_node *next, **pprev;
+};
+
+struct dentry {
+	unsigned int d_flags;
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
+struct file {
+	unsigned int f_mode;
+	unsigned int f_flags;
+	struct inode *f_inode;
+	struct path f_path;
+};
+
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
+};
+
+struct linux_binprm {
+	struct file *file;
+	struct cred *cred;
+};
+
+struct sockaddr {
+	__u16 sa_family;
+};
+
+struct sock_common {
+	__u16 skc_family;
+	__u16 skc_num;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+	__u16 sk_type;
+};
+
+struct socket {
+	short type;
+	struct sock *sk;
+};
+
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+	unsigned int msg_flags;
+};
+
+struct seq_file;
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+
+#pragma clang attribute pop
+
+#endif

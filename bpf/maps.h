@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* All maps. Every one is pinned under its own name and outlives the loader. */
+#ifndef JAIL_MAPS_H
+#define JAIL_MAPS_H
+
+#include "kernel.h"
+#include "abi.h"
+
+/* What bpf2go exports and no program or map names by its type. */
+const struct {
+	struct page page;
+	struct subject_info subject_info;
+	enum abi abi;
+	enum role_flag role_flag;
+	enum socket_kind socket_kind;
+	enum access access;
+	enum file_state file_state;
+	enum start_kind start_kind;
+	enum refusal refusal;
+	enum prctl prctl;
+	enum event_kind event_kind;
+	enum op op;
+	enum reason reason;
+	enum counter counter;
+} *exported __attribute__((unused));
+
+/* The control block. Written by the loader (door, instance, seal) and, for the
+ * counters in it, atomically by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct control);
+} control_block SEC(".maps");
+
+/* Task -> its list. Written by the exec and fork hooks; ends with the task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct subject);
+} subjects SEC(".maps");
+
+/* Task -> what its next exec enters. Written by the prctl hook for the calling
+ * thread only; consumed by the exec, or ends with the task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pending);
+} pending_enrollments SEC(".maps");
+
+/* Role slot -> role. Written by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POLICY_SLOTS);
+	__type(key, __u32);
+	__type(value, struct role);
+} roles SEC(".maps");
+
+/* Role id -> role slot. Written by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, POLICY_SLOTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} role_slots SEC(".maps");
+
+/* Policy slot -> policy. Written by the loader before a role points at it; not
+ * changed afterwards. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POLICY_SLOTS);
+	__type(key, __u32);
+	__type(value, struct policy);
+} policies SEC(".maps");
+
+struct tables_inner {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct page);
+};
+
+/* Policy slot -> that policy's tables, an array of pages. Written like policies. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, POLICY_SLOTS);
+	__type(key, __u32);
+	__array(values, struct tables_inner);
+} tables SEC(".maps");
+
+/* (policy, filesystem) -> the automaton's state at that filesystem's root. Written
+ * by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct start_key);
+	__type(value, __u32);
+} starts SEC(".maps");
+
+/* Domain id -> domain. Made at enrollment, removed with its last task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, struct domain);
+} domains SEC(".maps");
+
+/* Pod -> who holds it. Made and removed with its domains. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, struct pod);
+} pods SEC(".maps");
+
+/* Denials and lifecycle, oldest first, for one reader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+	__type(value, struct event);
+} events SEC(".maps");
+
+/* enum counter -> count, per CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+#endif

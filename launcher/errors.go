@@ -1,0 +1,11 @@
+package launcher
+
+import "errors"
+
+// The three ways of not running a command, each with an exit status of its own.
+var (
+	// ErrNotFound: the command does not exist (exit status 127).
+	ErrNotFound = errors.New("command not found")
+	// ErrNotRunnable: the command exists and cannot be executed (exit status 126).
+	ErrNotRunnable = errors.New("cannot execute")
+)

@@ -1,0 +1,20 @@
+package loader
+
+import "errors"
+
+var (
+	// ErrNotLoaded means that no programs answer: nothing would be enforced.
+	ErrNotLoaded = errors.New("jail is not loaded")
+	// ErrNotSupported means that this kernel, as it was started, cannot enforce.
+	ErrNotSupported = errors.New("not supported by this kernel")
+	// ErrNotRoot means that the caller may not do this.
+	ErrNotRoot = errors.New("needs root")
+	// ErrABI means that the pinned maps belong to another version of jail.
+	ErrABI = errors.New("pinned by another version of jail")
+	// ErrBusy means that subjects still live.
+	ErrBusy = errors.New("processes are still jailed")
+	// ErrJailed means that the caller is itself in a jail.
+	ErrJailed = errors.New("refused inside a jail")
+	// ErrNoEnforcement means that the self-test saw no denial.
+	ErrNoEnforcement = errors.New("the self-test was not refused: the kernel attaches the programs but does not call them")
+)

@@ -1,0 +1,371 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"jail/bpf"
+	"jail/profiles"
+)
+
+// Dir is where everything is pinned; root only.
+const Dir = bpffs + "/jail"
+
+const (
+	mapsDir  = Dir + "/maps"
+	linksDir = Dir + "/links"
+	instance = 1
+)
+
+// optionalHooks may be missing: what they guard is reported by [Status].
+var optionalHooks = map[string]bool{}
+
+// lastDetached lists the programs that unload detaches after all others, so that no
+// exec slips in unjailed while the rest goes.
+var lastDetached = []string{"enroll_stage", "enroll_commit", "enroll_fork"}
+
+// Kernel is the loaded kernel part: its pinned maps.
+type Kernel struct {
+	maps map[string]*ebpf.Map
+}
+
+// Options of [Load].
+type Options struct {
+	// Roles are compiled and installed before enrollment opens.
+	Roles []*profiles.Role
+	// MaxDomains bounds how many jails may be alive at once; 0: the default, 65536.
+	MaxDomains uint32
+}
+
+// Load probes, loads, attaches and pins, all or nothing; runs the self-test; and only
+// then opens enrollment. On a whole load it changes nothing. What an interrupted
+// load left is removed first.
+func Load(ctx context.Context, opts Options) (k *Kernel, err error) {
+	unlock, err := lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if k, err = Open(); err == nil {
+		if k.whole() == nil {
+			return k, nil
+		}
+		c, err := k.control()
+		_ = k.Close()
+		if err != nil || c.Door != 0 {
+			return nil, fmt.Errorf("%s: pinned, but not whole: %w", Dir, errors.Join(err, k.whole()))
+		}
+	} else if !errors.Is(err, ErrNotLoaded) {
+		return nil, err
+	}
+	if err := probeError(Probe()); err != nil {
+		return nil, err
+	}
+	if err := removePins(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removePins())
+		}
+	}()
+	return load(ctx, opts)
+}
+
+func load(ctx context.Context, opts Options) (*Kernel, error) {
+	spec, err := bpf.LoadJail()
+	if err != nil {
+		return nil, fmt.Errorf("embedded programs: %w", err)
+	}
+	hooks, err := kernelHooks()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", btfFile, err)
+	}
+	for name, prog := range spec.Programs {
+		if prog.Type == ebpf.LSM && !hooks[prog.AttachTo] && optionalHooks[prog.AttachTo] {
+			delete(spec.Programs, name)
+		}
+	}
+	if opts.MaxDomains != 0 {
+		spec.Maps["domains"].MaxEntries = opts.MaxDomains
+	}
+	coll, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return nil, fmt.Errorf("programs: %w", translate(err))
+	}
+	defer coll.Close()
+	k := &Kernel{maps: make(map[string]*ebpf.Map)}
+	for name, m := range coll.Maps {
+		if strings.HasPrefix(name, ".") { // constants: they live with the programs
+			continue
+		}
+		k.maps[name] = m
+		delete(coll.Maps, name)
+	}
+	if err := k.bringUp(ctx, opts, coll); err != nil {
+		_ = k.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
+// bringUp takes loaded programs and maps to an open door.
+func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collection) error {
+	if err := k.setControl(bpf.JailControl{Abi: uint32(bpf.JailAbiABI_VERSION), Instance: instance}); err != nil {
+		return err
+	}
+	if err := k.InstallRoles(opts.Roles); err != nil {
+		return err
+	}
+	links, err := attach(coll.Programs)
+	defer func() {
+		for _, l := range links {
+			_ = l.Close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if err := k.pin(links); err != nil {
+		return err
+	}
+	if err := k.selfTest(ctx); err != nil {
+		return err
+	}
+	c, err := k.control()
+	if err != nil {
+		return err
+	}
+	c.Door = 1
+	return k.setControl(c)
+}
+
+// attach links every program to its hook, or none.
+func attach(programs map[string]*ebpf.Program) (map[string]link.Link, error) {
+	links := make(map[string]link.Link)
+	for _, name := range slices.Sorted(maps.Keys(programs)) {
+		l, err := attachOne(programs[name])
+		if err != nil {
+			return links, fmt.Errorf("attach %s: %w", name, translate(err))
+		}
+		links[name] = l
+	}
+	return links, nil
+}
+
+func attachOne(prog *ebpf.Program) (link.Link, error) {
+	if prog.Type() == ebpf.Tracing {
+		return link.AttachIter(link.IterOptions{Program: prog})
+	}
+	return link.AttachLSM(link.LSMOptions{Program: prog})
+}
+
+func (k *Kernel) pin(links map[string]link.Link) error {
+	dir := linkDir(instance)
+	for _, d := range []string{Dir, mapsDir, linksDir, dir} {
+		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	for name, m := range k.maps {
+		if err := m.Pin(filepath.Join(mapsDir, name)); err != nil {
+			return fmt.Errorf("pin map %s: %w", name, translate(err))
+		}
+	}
+	for name, l := range links {
+		if err := l.Pin(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("pin link %s: %w", name, translate(err))
+		}
+	}
+	return nil
+}
+
+func linkDir(instance uint32) string {
+	return filepath.Join(linksDir, fmt.Sprint(instance))
+}
+
+// Open opens what is pinned. [ErrNotLoaded] when nothing is, [ErrABI] when it belongs
+// to another version.
+func Open() (*Kernel, error) {
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("%s: %w", Dir, ErrNotRoot)
+	}
+	entries, err := os.ReadDir(mapsDir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, ErrNotLoaded
+	case err != nil:
+		return nil, err
+	}
+	k := &Kernel{maps: make(map[string]*ebpf.Map)}
+	for _, e := range entries {
+		m, err := ebpf.LoadPinnedMap(filepath.Join(mapsDir, e.Name()), nil)
+		if err != nil {
+			_ = k.Close()
+			return nil, fmt.Errorf("pinned map %s: %w", e.Name(), translate(err))
+		}
+		k.maps[e.Name()] = m
+	}
+	if k.maps["control_block"] == nil {
+		_ = k.Close()
+		return nil, ErrNotLoaded
+	}
+	c, err := k.control()
+	if err == nil && c.Abi != uint32(bpf.JailAbiABI_VERSION) {
+		err = fmt.Errorf("ABI %d, this program speaks %d: %w", c.Abi, bpf.JailAbiABI_VERSION, ErrABI)
+	}
+	if err != nil {
+		_ = k.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
+// Close gives back the descriptors. Enforcement goes on.
+func (k *Kernel) Close() error {
+	var errs []error
+	for _, m := range k.maps {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// table is the map of that name; missing means that the pins are not whole.
+func (k *Kernel) table(name string) (*ebpf.Map, error) {
+	if m := k.maps[name]; m != nil {
+		return m, nil
+	}
+	return nil, fmt.Errorf("map %s is not pinned below %s", name, mapsDir)
+}
+
+func (k *Kernel) control() (c bpf.JailControl, err error) {
+	m, err := k.table("control_block")
+	if err != nil {
+		return c, err
+	}
+	return c, m.Lookup(uint32(0), &c)
+}
+
+func (k *Kernel) setControl(c bpf.JailControl) error {
+	m, err := k.table("control_block")
+	if err != nil {
+		return err
+	}
+	return m.Put(uint32(0), c)
+}
+
+// Unload closes the door, detaches and removes everything. It refuses with [ErrBusy]
+// while subjects live unless force, and with [ErrJailed] inside a jail.
+func Unload(force bool) error {
+	unlock, err := lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if depth, err := Depth(); err == nil && depth > 0 {
+		return ErrJailed
+	}
+	k, err := Open()
+	if errors.Is(err, ErrABI) && force {
+		return removePins()
+	}
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	c, err := k.control()
+	if err != nil {
+		return err
+	}
+	c.Door = 0
+	if err := k.setControl(c); err != nil {
+		return err
+	}
+	subjects, err := k.Subjects()
+	if err == nil && len(subjects) > 0 {
+		err = fmt.Errorf("%d threads: %w", len(subjects), ErrBusy)
+	}
+	if err != nil && !force {
+		c.Door = 1
+		return errors.Join(err, k.setControl(c))
+	}
+	return removePins()
+}
+
+// removePins removes links, those that keep subjects in last, then maps.
+func removePins() error {
+	var links []string
+	dirs, _ := filepath.Glob(linksDir + "/*")
+	for _, d := range dirs {
+		found, _ := filepath.Glob(d + "/*")
+		links = append(links, found...)
+	}
+	slices.SortFunc(links, func(a, b string) int {
+		return slices.Index(lastDetached, filepath.Base(a)) - slices.Index(lastDetached, filepath.Base(b))
+	})
+	for _, l := range links {
+		if err := os.Remove(l); err != nil {
+			return err
+		}
+	}
+	err := os.RemoveAll(Dir)
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return err
+}
+
+// lock lets one loader at a time work; on the bpf file system's root, which only
+// root can open.
+func lock() (func(), error) {
+	fd, err := unix.Open(bpffs, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		if os.Geteuid() != 0 {
+			return nil, ErrNotRoot
+		}
+		return nil, fmt.Errorf("%s: %w; mount -t bpf bpf %s", bpffs, err, bpffs)
+	}
+	if err := unix.Flock(fd, unix.LOCK_EX); err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("lock %s: %w", bpffs, err)
+	}
+	return func() { _ = unix.Close(fd) }, nil
+}
+
+// translate gives the library's EPERM its real meaning and keeps the verifier's log.
+func translate(err error) error {
+	var verifier *ebpf.VerifierError
+	switch {
+	case errors.As(err, &verifier):
+		return fmt.Errorf("%+v", verifier)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w (not root in the initial user namespace, lockdown, or an LSM refuses)", unix.EPERM)
+	}
+	return err
+}
+
+// missingHooks lists the mandatory hooks that the kernel lacks.
+func missingHooks(hooks map[string]bool) []string {
+	spec, err := bpf.LoadJail()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var missing []string
+	for _, p := range spec.Programs {
+		if p.Type == ebpf.LSM && !hooks[p.AttachTo] && !optionalHooks[p.AttachTo] {
+			missing = append(missing, p.AttachTo)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}

@@ -1,0 +1,123 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"jail/bpf"
+)
+
+// Status is the state of the kernel part.
+type Status struct {
+	Loaded   bool     `json:"loaded"`
+	Whole    bool     `json:"whole"` // every mandatory program is attached and the door is open
+	Open     bool     `json:"open"`  // enrollment is open
+	Sealed   bool     `json:"sealed"`
+	ABI      uint32   `json:"abi"`
+	Programs []string `json:"programs"`
+	Missing  []string `json:"missing"` // mandatory programs or maps that are not pinned
+	Lacking  []string `json:"lacking"` // optional hooks that this kernel lacks
+	Roles    int      `json:"roles"`
+	Subjects int      `json:"subjects"` // threads
+	Denied   uint64   `json:"denied"`
+	Lost     uint64   `json:"lost"` // events that found the buffer full
+	Faults   uint64   `json:"faults"` // denied because something could not be read or found
+}
+
+// Status tells what is loaded, attached, pinned and missing.
+func (k *Kernel) Status() (Status, error) {
+	c, err := k.control()
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{Loaded: true, Open: c.Door == 1, Sealed: c.Sealed == 1, ABI: c.Abi}
+	if s.Programs, s.Missing, err = k.pinned(); err != nil {
+		return s, err
+	}
+	roles, err := k.Roles()
+	if err != nil {
+		return s, err
+	}
+	s.Roles = len(roles)
+	if subjects, err := k.Subjects(); err == nil {
+		s.Subjects = len(subjects)
+	}
+	counts, err := k.counters()
+	if err != nil {
+		return s, err
+	}
+	s.Denied = counts[bpf.JailCounterCOUNT_DENIED]
+	s.Lost = counts[bpf.JailCounterCOUNT_LOST]
+	s.Faults = counts[bpf.JailCounterCOUNT_FAULT]
+	for hook := range optionalHooks {
+		if hooks, err := kernelHooks(); err == nil && !hooks[hook] {
+			s.Lacking = append(s.Lacking, hook)
+		}
+	}
+	s.Whole = s.Open && len(s.Missing) == 0
+	return s, nil
+}
+
+// whole is nil when enforcement is.
+func (k *Kernel) whole() error {
+	_, missing, err := k.pinned()
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("missing pins: %s", strings.Join(missing, ", "))
+	}
+	c, err := k.control()
+	if err != nil {
+		return err
+	}
+	if c.Door != 1 {
+		return errors.New("enrollment is closed")
+	}
+	return nil
+}
+
+// pinned compares the pins with what this program would pin.
+func (k *Kernel) pinned() (programs, missing []string, err error) {
+	spec, err := bpf.LoadJail()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
+		if _, err := os.Lstat(filepath.Join(linkDir(instance), name)); err == nil {
+			programs = append(programs, name)
+		} else if !optionalHooks[spec.Programs[name].AttachTo] {
+			missing = append(missing, name)
+		}
+	}
+	for name := range spec.Maps {
+		if !strings.HasPrefix(name, ".") && k.maps[name] == nil {
+			missing = append(missing, "map "+name)
+		}
+	}
+	return programs, missing, nil
+}
+
+// counters sums each counter over the CPUs.
+func (k *Kernel) counters() ([bpf.JailCounterCOUNTERS]uint64, error) {
+	var sums [bpf.JailCounterCOUNTERS]uint64
+	m, err := k.table("counters")
+	if err != nil {
+		return sums, err
+	}
+	for i := range sums {
+		var perCPU []uint64
+		if err := m.Lookup(uint32(i), &perCPU); err != nil {
+			return sums, err
+		}
+		for _, n := range perCPU {
+			sums[i] += n
+		}
+	}
+	return sums, nil
+}
