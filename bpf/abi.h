@@ -10,11 +10,11 @@
 
 enum abi {
 	ABI_VERSION = 1,
-	ROLE_DEPTH = 8,		/* roles stacked on one subject */
-	NAME_SIZE = 32,		/* bytes of a role name, NUL included */
-	POLICY_SLOTS = 16384,	/* roles, and policies, that may live at once; slot 0 is never used */
-	PAGE_BYTES = 8192,	/* one element of a policy's tables */
-	TABLE_PAGES = 1024,	/* most pages of one policy */
+	ROLE_DEPTH = 8,	      /* roles stacked on one subject */
+	NAME_SIZE = 32,	      /* bytes of a role name, NUL included */
+	POLICY_SLOTS = 16384, /* roles, and policies, that may live at once; slot 0 is never used */
+	PAGE_BYTES = 8192,    /* one element of a policy's tables */
+	TABLE_PAGES = 1024,   /* most pages of one policy */
 };
 
 /* Bits of policy.flags: what a role opens. */
@@ -32,8 +32,8 @@ enum role_flag {
 	ALLOW_MEMFD_EXEC = 1 << 10,
 	ALLOW_JIT = 1 << 11,
 	REQUIRE_SIGNATURE = 1 << 12,
-	MODE_PERMISSIVE = 1 << 30,	/* report, do not refuse */
-	OPEN_TO_ALL = 1U << 31,		/* users = ["*"]: any caller may enter */
+	MODE_PERMISSIVE = 1 << 30, /* report, do not refuse */
+	OPEN_TO_ALL = 1U << 31,	   /* users = ["*"]: any caller may enter */
 };
 
 /* Bits of policy.kinds: socket kinds within AF_INET, AF_INET6 and AF_NETLINK
@@ -64,9 +64,9 @@ enum file_state {
 
 /* What the key of the start map names. */
 enum start_kind {
-	START_DEVICE = 0,    /* s_dev of a mounted filesystem */
-	START_MAGIC = 1,     /* s_magic of a filesystem that is judged by its type (proc, sysfs...) */
-	START_CHARDEV = 2,   /* rdev of a harmless character device: the state IS the file's own */
+	START_DEVICE = 0,  /* s_dev of a mounted filesystem */
+	START_MAGIC = 1,   /* s_magic of a filesystem that is judged by its type (proc, sysfs...) */
+	START_CHARDEV = 2, /* rdev of a harmless character device: the state IS the file's own */
 };
 
 /* Index of a port list within a net_node. */
@@ -100,9 +100,9 @@ struct policy {
 	__u64 id;	/* unique until reboot; 0: the slot is free */
 	__u64 families; /* bit n: AF number n may be used */
 	__u32 role;
-	__u32 flags; /* enum role_flag */
-	__u32 kinds; /* enum socket_kind */
-	__u32 slot;  /* this policy's own slot, which names its tables */
+	__u32 flags;	   /* enum role_flag */
+	__u32 kinds;	   /* enum socket_kind */
+	__u32 slot;	   /* this policy's own slot, which names its tables */
 	__u32 file_states; /* 0: no file rules, the flags decide */
 	__u32 file_classes;
 	__u32 file_class_at;
@@ -136,7 +136,7 @@ struct net_node {
 };
 
 struct port_range {
-	__u16 first; /* covers up to the next entry's first; a list starts at 0 */
+	__u16 first;   /* covers up to the next entry's first; a list starts at 0 */
 	__u16 verdict; /* enum port_verdict */
 	__u32 rule;
 };
@@ -184,10 +184,10 @@ enum {
 struct walk {
 	__u64 name[64];
 	__u32 len[64];
-	__u32 levels;	/* components in all; may exceed WALK_LEVELS */
-	__u32 device;	/* s_dev */
-	__u32 magic;	/* s_magic */
-	__u32 own_pid;	/* procfs: the topmost component is the subject's own pid */
+	__u32 levels;  /* components in all; may exceed WALK_LEVELS */
+	__u32 device;  /* s_dev */
+	__u32 magic;   /* s_magic */
+	__u32 own_pid; /* procfs: the topmost component is the subject's own pid */
 };
 
 /*
@@ -233,14 +233,14 @@ struct pod {
 /* Why an enrollment was refused. */
 enum refusal {
 	REFUSED_NOT = 0,
-	REFUSED_DOOR = 1,	 /* not yet open after load, or closed by unload */
-	REFUSED_ROLE = 2,	 /* no such role is loaded */
-	REFUSED_DEPTH = 3,	 /* the list is full */
+	REFUSED_DOOR = 1,  /* not yet open after load, or closed by unload */
+	REFUSED_ROLE = 2,  /* no such role is loaded */
+	REFUSED_DEPTH = 3, /* the list is full */
 	REFUSED_MEMORY = 4,
-	REFUSED_POD = 5,	 /* the pod has a live subject of another user */
-	REFUSED_USER = 6,	 /* the role is not open to the caller */
+	REFUSED_POD = 5,       /* the pod has a live subject of another user */
+	REFUSED_USER = 6,      /* the role is not open to the caller */
 	REFUSED_NEW_PRIVS = 7, /* an unprivileged caller must set no_new_privs first */
-	REFUSED_FULL = 8,	 /* the domains map is full */
+	REFUSED_FULL = 8,      /* the domains map is full */
 };
 
 /*
@@ -250,12 +250,12 @@ enum refusal {
  */
 enum prctl {
 	PRCTL_JAIL = 0x4a41494c, /* "JAIL" */
-	PRCTL_ARM = 1,	     /* arg3 role id: append to what the next exec enters */
-	PRCTL_CLEAR = 2,     /* forget it */
-	PRCTL_COUNT = 3,     /* answers PRCTL_OK + roles armed */
-	PRCTL_REASON = 4,    /* answers PRCTL_REFUSED + why the last exec was not enrolled */
-	PRCTL_DEPTH = 5,     /* answers PRCTL_OK + depth of the caller's own list */
-	PRCTL_POD = 6,	     /* arg3 pod: the label for what is armed */
+	PRCTL_ARM = 1,		 /* arg3 role id: append to what the next exec enters */
+	PRCTL_CLEAR = 2,	 /* forget it */
+	PRCTL_COUNT = 3,	 /* answers PRCTL_OK + roles armed */
+	PRCTL_REASON = 4,	 /* answers PRCTL_REFUSED + why the last exec was not enrolled */
+	PRCTL_DEPTH = 5,	 /* answers PRCTL_OK + depth of the caller's own list */
+	PRCTL_POD = 6,		 /* arg3 pod: the label for what is armed */
 	PRCTL_OK = 4000,
 	PRCTL_REFUSED = 4040,
 };
@@ -267,12 +267,12 @@ enum {
 };
 
 struct control {
-	__u32 abi;	   /* ABI_VERSION of whoever made the maps */
+	__u32 abi;	/* ABI_VERSION of whoever made the maps */
 	__u32 instance; /* which set of programs acts */
-	__u32 door;	   /* 1: enrollment is open */
+	__u32 door;	/* 1: enrollment is open */
 	__u32 sealed;
-	__u64 domains; /* counts up; the newest domain's id */
-	__u64 policies; /* counts up; the newest policy's id */
+	__u64 domains;	  /* counts up; the newest domain's id */
+	__u64 policies;	  /* counts up; the newest policy's id */
 	__u64 generation; /* counts changes that make cached paths stale */
 };
 
@@ -303,23 +303,24 @@ enum op {
 	OP_TRACEME = 12,
 	OP_BPF = 13,
 	OP_ENROLL = 14,
-	OP_COUNT = 15,
+	OP_CAPABLE = 15,
+	OP_COUNT = 16,
 };
 
 /* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */
 enum reason {
-	REASON_RULE = 0,	 /* event.rule decided; 0: the flag */
-	REASON_NO_POLICY = 1,	 /* the role or its policy is gone */
-	REASON_NOWHERE = 2,	 /* not below any mount of the reference namespace */
+	REASON_RULE = 0,      /* event.rule decided; 0: the flag */
+	REASON_NO_POLICY = 1, /* the role or its policy is gone */
+	REASON_NOWHERE = 2,   /* not below any mount of the reference namespace */
 	REASON_TOO_DEEP = 3,
 	REASON_DELETED = 4,
-	REASON_DETACHED = 5,	 /* not connected to its filesystem's root */
+	REASON_DETACHED = 5, /* not connected to its filesystem's root */
 	REASON_UNREADABLE = 6,
-	REASON_RACE = 7,	 /* renames did not pause long enough */
-	REASON_FAMILY = 8,	 /* socket family or kind off */
-	REASON_REACH = 9,	 /* the other process is beyond reach */
+	REASON_RACE = 7,   /* renames did not pause long enough */
+	REASON_FAMILY = 8, /* socket family or kind off */
+	REASON_REACH = 9,  /* the other process is beyond reach */
 	REASON_BAD_ADDRESS = 10,
-	REASON_ENROLL = 11,	 /* event.value: enum refusal */
+	REASON_ENROLL = 11, /* event.value: enum refusal */
 	REASON_NO_GAIN = 12,
 };
 
@@ -337,9 +338,9 @@ struct event {
 	__u32 family;
 	__u32 protocol;
 	__u32 port;
-	__u32 value; /* target pid, capability, bpf command, enum refusal */
+	__u32 value;	  /* target pid, capability, bpf command, enum refusal */
 	__u32 permissive; /* 1: reported only */
-	__u32 pid; /* of the process, in the initial pid namespace */
+	__u32 pid;	  /* of the process, in the initial pid namespace */
 	__u32 tid;
 	__u32 uid;
 	__u32 role;
@@ -350,9 +351,9 @@ struct event {
 
 enum counter {
 	COUNT_DENIED = 0,
-	COUNT_LOST = 1,	       /* events that found the buffer full */
-	COUNT_FAULT = 2,       /* denied because something could not be read or found */
-	COUNT_NO_STORAGE = 3,  /* forks and execs failed for lack of memory */
+	COUNT_LOST = 1,	      /* events that found the buffer full */
+	COUNT_FAULT = 2,      /* denied because something could not be read or found */
+	COUNT_NO_STORAGE = 3, /* forks and execs failed for lack of memory */
 	COUNTERS = 4,
 };
 

@@ -136,19 +136,19 @@ struct query {
 	__u32 protocol;
 	__u32 port;
 	__u32 value;
-	__u32 list; /* enum port_list */
+	__u32 list;	   /* enum port_list */
 	__u32 alternative; /* 1: any one bit of access is enough */
 	__u8 addr[16];
 	__u32 words[4]; /* addr in host byte order, for the range search */
-	__u32 reason; /* out: enum reason */
-	__u32 rule;   /* out: the rule that decided; 0: none */
-	__s32 error;  /* out: what the refusal returns, positive */
-	__u32 member;  /* the member being asked */
-	__u32 granted; /* members from here on enter by this exec: it is their one exec */
-	__u32 chardev; /* rdev of a character device */
+	__u32 reason;	/* out: enum reason */
+	__u32 rule;	/* out: the rule that decided; 0: none */
+	__s32 error;	/* out: what the refusal returns, positive */
+	__u32 member;	/* the member being asked */
+	__u32 granted;	/* members from here on enter by this exec: it is their one exec */
+	__u32 chardev;	/* rdev of a character device */
 	__u32 pathless; /* no path to judge: only the flags */
-	__u32 pad;
-	__u64 leaf;    /* address of the dentry that is judged */
+	__u32 quiet;	/* the kernel only wonders: no event */
+	__u64 leaf;	/* address of the dentry that is judged */
 };
 
 static __noinline void report(struct query *q, const struct member *m, __u64 policy,
@@ -197,7 +197,8 @@ static __always_inline int refuse(struct query *q, const struct member *m, const
 	if (q->reason != REASON_RULE && q->reason != REASON_FAMILY && q->reason != REASON_REACH)
 		count(COUNT_FAULT);
 	q->error = error;
-	report(q, m, p ? p->id : 0, permissive);
+	if (!q->quiet)
+		report(q, m, p ? p->id : 0, permissive);
 	return permissive ? 0 : -error;
 }
 
@@ -239,7 +240,8 @@ static __always_inline int flag_verdict(struct subject *s, struct policy *p, str
 }
 
 /* Refuse on behalf of the subject's innermost role, where no policy is asked (reach...). */
-static __always_inline int refuse_always(struct subject *s, struct query *q, __u32 reason, int error)
+static __always_inline int refuse_always(struct subject *s, struct query *q, __u32 reason,
+					 int error)
 {
 	__u32 last = (s->depth - 1) & (ROLE_DEPTH - 1);
 

@@ -35,7 +35,8 @@ int BPF_PROG(exec_check, struct linux_binprm *bprm, int ret)
 }
 
 /* Privilege that the new credentials have and the task did not. */
-static __always_inline int gains(const struct cred *old, const struct cred *new, struct inode *inode)
+static __always_inline int gains(const struct cred *old, const struct cred *new,
+				 struct inode *inode)
 {
 	__u64 had = 0, has = 0;
 	__u16 mode = inode->i_mode;

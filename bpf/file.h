@@ -33,6 +33,17 @@ static __always_inline __u32 rename_count(void)
 	return seq;
 }
 
+/* Run by the loader: 0 when renames can be seen, else why not. */
+SEC("syscall")
+int probe_renames(void *ctx)
+{
+	__u32 seq;
+
+	if (!&rename_lock)
+		return ENOENT;
+	return bpf_probe_read_kernel(&seq, sizeof(seq), &rename_lock) ? EACCES : 0;
+}
+
 /* The cell of a policy's tables that starts at a byte offset; NULL: outside. */
 static __always_inline void *table_at(void *inner, __u32 offset, __u32 align)
 {
@@ -69,7 +80,8 @@ __noinline int file_feed(struct policy *p, __u64 name, __u32 len, __u32 state, _
 	if (!class)
 		return -1;
 	if (slash) {
-		cell = table_at(inner, p->file_next_at + (state * p->file_classes + class['/']) * 2, 2);
+		cell = table_at(inner, p->file_next_at + (state * p->file_classes + class['/']) * 2,
+				2);
 		if (!cell)
 			return -1;
 		state = *cell;
@@ -243,7 +255,9 @@ struct stretch {
 
 static long feed_stretch(__u32 i, struct stretch *t)
 {
-	struct feed f = { .walk = t->walk, .policy = t->policy, .next = t->left, .state = t->state };
+	struct feed f = {
+		.walk = t->walk, .policy = t->policy, .next = t->left, .state = t->state
+	};
 
 	if (!t->left)
 		return 1;
@@ -366,7 +380,8 @@ __noinline int file_verdict(struct subject *s, struct policy *p, struct query *q
 		return 0;
 	}
 	if (q->chardev) {
-		struct start_key key = { .policy_id = p->id, .kind = START_CHARDEV,
+		struct start_key key = { .policy_id = p->id,
+					 .kind = START_CHARDEV,
 					 .value = q->chardev };
 
 		known = bpf_map_lookup_elem(&starts, &key);

@@ -12,8 +12,7 @@
 SEC("lsm/bpf")
 int BPF_PROG(guard_bpf, int cmd, union bpf_attr *attr, unsigned int size, int ret)
 {
-	struct query q = { .op = OP_BPF, .access = ALLOW_BPF,
-			   .granted = ROLE_DEPTH };
+	struct query q = { .op = OP_BPF, .access = ALLOW_BPF, .granted = ROLE_DEPTH };
 	struct subject *s;
 
 	if (ret)

@@ -134,7 +134,8 @@ const (
 	JailOpOP_TRACEME JailOp = 12
 	JailOpOP_BPF     JailOp = 13
 	JailOpOP_ENROLL  JailOp = 14
-	JailOpOP_COUNT   JailOp = 15
+	JailOpOP_CAPABLE JailOp = 15
+	JailOpOP_COUNT   JailOp = 16
 )
 
 type JailPage struct {
@@ -341,6 +342,8 @@ const (
 	JailProgNetCreate         = "net_create"
 	JailProgNetListen         = "net_listen"
 	JailProgNetSendmsg        = "net_sendmsg"
+	JailProgProbeRenames      = "probe_renames"
+	JailProgProcCapable       = "proc_capable"
 	JailProgProcCapset        = "proc_capset"
 	JailProgProcPtrace        = "proc_ptrace"
 	JailProgProcSetuid        = "proc_setuid"
@@ -406,6 +409,8 @@ type JailProgramSpecs struct {
 	NetCreate    *ebpf.ProgramSpec `ebpf:"net_create"`
 	NetListen    *ebpf.ProgramSpec `ebpf:"net_listen"`
 	NetSendmsg   *ebpf.ProgramSpec `ebpf:"net_sendmsg"`
+	ProbeRenames *ebpf.ProgramSpec `ebpf:"probe_renames"`
+	ProcCapable  *ebpf.ProgramSpec `ebpf:"proc_capable"`
 	ProcCapset   *ebpf.ProgramSpec `ebpf:"proc_capset"`
 	ProcPtrace   *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
 	ProcSetuid   *ebpf.ProgramSpec `ebpf:"proc_setuid"`
@@ -516,6 +521,8 @@ type JailPrograms struct {
 	NetCreate    *ebpf.Program `ebpf:"net_create"`
 	NetListen    *ebpf.Program `ebpf:"net_listen"`
 	NetSendmsg   *ebpf.Program `ebpf:"net_sendmsg"`
+	ProbeRenames *ebpf.Program `ebpf:"probe_renames"`
+	ProcCapable  *ebpf.Program `ebpf:"proc_capable"`
 	ProcCapset   *ebpf.Program `ebpf:"proc_capset"`
 	ProcPtrace   *ebpf.Program `ebpf:"proc_ptrace"`
 	ProcSetuid   *ebpf.Program `ebpf:"proc_setuid"`
@@ -539,6 +546,8 @@ func (p *JailPrograms) Close() error {
 		p.NetCreate,
 		p.NetListen,
 		p.NetSendmsg,
+		p.ProbeRenames,
+		p.ProcCapable,
 		p.ProcCapset,
 		p.ProcPtrace,
 		p.ProcSetuid,

@@ -30,8 +30,8 @@ enum {
 enum {
 	FMODE_READ = 0x1,
 	FMODE_WRITE = 0x2,
-	FMODE_EXEC_FLAG = 0x20,	    /* __FMODE_EXEC in f_flags */
-	FMODE_BACKING = 0x2000000,  /* 6.8+: the lower file of a stacked filesystem */
+	FMODE_EXEC_FLAG = 0x20,	   /* __FMODE_EXEC in f_flags */
+	FMODE_BACKING = 0x2000000, /* 6.8+: the lower file of a stacked filesystem */
 	O_CREAT = 0100,
 	O_TRUNC = 01000,
 	O_TMPFILE_FLAG = 020000000, /* __O_TMPFILE */
@@ -47,7 +47,12 @@ enum {
 	PTRACE_MODE_ATTACH = 2,
 	PTRACE_MODE_NOAUDIT = 4,
 	MSG_FASTOPEN = 0x20000000,
+	CAP_SYS_MODULE = 16,
+	CAP_SYS_CHROOT = 18,
 	CAP_SYS_ADMIN = 21,
+	CAP_PERFMON = 38,
+	CAP_BPF = 39,
+	CAP_OPT_NOAUDIT = 2,
 };
 
 enum {
@@ -202,7 +207,6 @@ struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
 };
-
 
 #pragma clang attribute pop
 

@@ -10,6 +10,10 @@
 const struct {
 	struct page page;
 	struct subject_info subject_info;
+	struct net_range4 net_range4;
+	struct net_range6 net_range6;
+	struct net_node net_node;
+	struct port_range port_range;
 	enum abi abi;
 	enum role_flag role_flag;
 	enum socket_kind socket_kind;

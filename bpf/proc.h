@@ -4,6 +4,7 @@
  *
  *   task_fix_setuid        a uid 0 that was not held
  *   capset                 a larger permitted set
+ *   capable                capabilities that a role must name
  *   ptrace_access_check, ptrace_traceme
  */
 #ifndef JAIL_PROC_H
@@ -19,8 +20,7 @@ static __always_inline int had_root(const struct cred *old)
 SEC("lsm/task_fix_setuid")
 int BPF_PROG(proc_setuid, struct cred *new, const struct cred *old, int flags, int ret)
 {
-	struct query q = { .op = OP_SETUID, .access = ALLOW_SETUID,
-			   .granted = ROLE_DEPTH };
+	struct query q = { .op = OP_SETUID, .access = ALLOW_SETUID, .granted = ROLE_DEPTH };
 	struct subject *s;
 
 	if (ret)
@@ -28,7 +28,7 @@ int BPF_PROG(proc_setuid, struct cred *new, const struct cred *old, int flags, i
 	s = current_subject();
 	if (!s || had_root(old))
 		return 0;
-	if (new->uid.val && new->euid.val && new->suid.val && new->fsuid.val)
+	if (new->uid.val &&new->euid.val &&new->suid.val &&new->fsuid.val)
 		return 0;
 	return decide(s, s->depth, &q, flag_verdict, EPERM);
 }
@@ -37,8 +37,7 @@ SEC("lsm/capset")
 int BPF_PROG(proc_capset, struct cred *new, const struct cred *old, const void *effective,
 	     const void *inheritable, const void *permitted, int ret)
 {
-	struct query q = { .op = OP_CAPSET, .access = ALLOW_SETUID,
-			   .granted = ROLE_DEPTH };
+	struct query q = { .op = OP_CAPSET, .access = ALLOW_SETUID, .granted = ROLE_DEPTH };
 	__u64 had = 0, has = 0;
 	struct subject *s;
 
@@ -56,11 +55,48 @@ int BPF_PROG(proc_capset, struct cred *new, const struct cred *old, const void *
 	return decide(s, s->depth, &q, flag_verdict, EPERM);
 }
 
+/* The role flag that opens a capability; 0: the kernel's own rules suffice. */
+static __always_inline __u32 capability_flag(int cap)
+{
+	switch (cap) {
+	case CAP_PERFMON: /* since 6.16 it reads any process's memory, too */
+	case CAP_BPF:
+		return ALLOW_BPF;
+	case CAP_SYS_ADMIN: /* mounts of either interface, namespaces, and PERFMON's and BPF's
+			       powers */
+		return ALLOW_MOUNT;
+	case CAP_SYS_MODULE:
+		return ALLOW_MODULE_LOAD;
+	case CAP_SYS_CHROOT:
+		return ALLOW_CHROOT;
+	}
+	return 0;
+}
+
+SEC("lsm/capable")
+int BPF_PROG(proc_capable, const struct cred *cred, struct user_namespace *ns, int cap,
+	     unsigned int opts, int ret)
+{
+	struct query q = { .op = OP_CAPABLE, .granted = ROLE_DEPTH };
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	q.access = capability_flag(cap);
+	if (!q.access)
+		return 0;
+	s = current_subject();
+	if (!s || borrowed_creds())
+		return 0;
+	q.value = cap;
+	q.quiet = opts & CAP_OPT_NOAUDIT;
+	return decide(s, s->depth, &q, flag_verdict, EPERM);
+}
+
 SEC("lsm/ptrace_access_check")
 int BPF_PROG(proc_ptrace, struct task_struct *child, unsigned int mode, int ret)
 {
-	struct query q = { .op = OP_PTRACE, .access = ALLOW_PTRACE,
-			   .granted = ROLE_DEPTH };
+	struct query q = { .op = OP_PTRACE, .access = ALLOW_PTRACE, .granted = ROLE_DEPTH };
 	struct subject *s;
 
 	if (ret)
@@ -69,9 +105,8 @@ int BPF_PROG(proc_ptrace, struct task_struct *child, unsigned int mode, int ret)
 	if (!s)
 		return 0;
 	q.value = child->tgid;
+	q.quiet = mode & PTRACE_MODE_NOAUDIT;
 	if (!reaches(s, subject_of(child))) {
-		if (mode & PTRACE_MODE_NOAUDIT)
-			return -EPERM;
 		return refuse_always(s, &q, REASON_REACH, EPERM);
 	}
 	/* Reading what ps shows of a mate is free; taking it over is the role's to allow. */
@@ -83,8 +118,7 @@ int BPF_PROG(proc_ptrace, struct task_struct *child, unsigned int mode, int ret)
 SEC("lsm/ptrace_traceme")
 int BPF_PROG(proc_traceme, struct task_struct *parent, int ret)
 {
-	struct query q = { .op = OP_TRACEME, .access = ALLOW_PTRACE,
-			   .granted = ROLE_DEPTH };
+	struct query q = { .op = OP_TRACEME, .access = ALLOW_PTRACE, .granted = ROLE_DEPTH };
 	struct subject *s, *actor;
 
 	if (ret)

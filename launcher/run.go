@@ -91,8 +91,18 @@ func environ() ([]string, error) {
 	return env, nil
 }
 
-// closeOnExec marks every descriptor from 3 up but the kept ones, and unmarks those.
+// closeOnExec marks every descriptor from 3 up but the kept ones, and unmarks those. What
+// the caller left open has no mark; what has one is ours, and not to be kept.
 func closeOnExec(keep []int) error {
+	for _, fd := range keep {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC != 0 {
+			err = unix.EBADF
+		}
+		if err != nil {
+			return fmt.Errorf("descriptor %d: %w", fd, err)
+		}
+	}
 	if err := unix.CloseRange(3, ^uint(0)>>33, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close descriptors: %w", err)
 	}

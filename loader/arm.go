@@ -30,6 +30,11 @@ func (r Refusal) Error() string {
 	return fmt.Sprintf("refused by the kernel part (code %d)", uint32(r))
 }
 
+// Is makes the refusal of a closed door an [ErrClosed].
+func (r Refusal) Is(target error) bool {
+	return target == ErrClosed && r == Refusal(bpf.JailRefusalREFUSED_DOOR)
+}
+
 // prctl asks the private prctl. It returns n of PRCTL_OK + n, or the refusal, or
 // [ErrNotLoaded] when no program of ours answers.
 func prctl(op bpf.JailPrctl, arg uint64) (int, error) {

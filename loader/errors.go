@@ -13,6 +13,9 @@ var (
 	ErrABI = errors.New("pinned by another version of jail")
 	// ErrBusy means that subjects still live.
 	ErrBusy = errors.New("processes are still jailed")
+	// ErrClosed means that the programs are there but take nobody in: another process is
+	// loading or unloading them, or the load is not whole.
+	ErrClosed = errors.New("enrollment is closed")
 	// ErrJailed means that the caller is itself in a jail.
 	ErrJailed = errors.New("refused inside a jail")
 	// ErrNoEnforcement means that the self-test saw no denial.

@@ -127,6 +127,9 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := k.InstallRoles(opts.Roles); err != nil {
 		return err
 	}
+	if err := checkRenames(coll); err != nil {
+		return err
+	}
 	links, err := attach(coll.Programs)
 	defer func() {
 		for _, l := range links {
@@ -148,6 +151,24 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	}
 	c.Door = 1
 	return k.setControl(c)
+}
+
+// checkRenames makes sure that the programs can see renames under way: a path read
+// while it changes would be judged by a name that it never had.
+func checkRenames(coll *ebpf.Collection) error {
+	prog := coll.DetachProgram("probe_renames")
+	if prog == nil {
+		return errors.New("program probe_renames is missing")
+	}
+	defer prog.Close()
+	code, err := prog.Run(&ebpf.RunOptions{})
+	if err != nil {
+		return fmt.Errorf("probe_renames: %w", translate(err))
+	}
+	if code != 0 {
+		return fmt.Errorf("the kernel's rename_lock: %w: %w", unix.Errno(code), ErrNotSupported)
+	}
+	return nil
 }
 
 // attach links every program to its hook, or none.

@@ -49,7 +49,7 @@ func probeError(list []Prerequisite) error {
 		if p.Name == "privilege" {
 			sentinel = ErrNotRoot
 		}
-		return fmt.Errorf("%s: have %s, want %s; %s: %w", p.Name, p.Have, p.Want, p.Fix, sentinel)
+		return fmt.Errorf("%w: %s: have %s, want %s; %s", sentinel, p.Name, p.Have, p.Want, p.Fix)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cilium/ebpf"
+
 	"jail/bpf"
 )
 
@@ -89,6 +91,9 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 		return nil, nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
+		if spec.Programs[name].Type == ebpf.Syscall { // run once, at load
+			continue
+		}
 		if _, err := os.Lstat(filepath.Join(linkDir(instance), name)); err == nil {
 			programs = append(programs, name)
 		} else if !optionalHooks[spec.Programs[name].AttachTo] {

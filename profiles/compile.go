@@ -1,5 +1,13 @@
 package profiles
 
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Env is what compiling needs to know of the machine and of the moment.
 type Env struct {
 	// Mounts is the reference mount table, less what Magic judges by type. Of several
@@ -61,7 +69,7 @@ func DefaultCharDevices() []CharDevice {
 		{mem | 7, "/dev/full"},
 		{mem | 8, "/dev/random"},
 		{mem | 9, "/dev/urandom"},
-		{tty | 0, "/dev/tty"},
+		{tty, "/dev/tty"},
 		{tty | 2, "/dev/ptmx"},
 	}
 }
@@ -131,16 +139,293 @@ type Rule struct {
 	Text  string // the rule as TOML, on one line
 }
 
-// PageBytes and TablePages bound a policy's tables, as in bpf/abi.h.
-const (
-	PageBytes  = 8192
-	TablePages = 1024
-)
+type fileMatcher struct {
+	pattern
+	access      Access
+	commandLine bool
+	number      uint32 // in Policy.Rules
+}
 
-type (
-	fileMatcher struct{}
-	netMatcher  struct{}
-)
+// compare is positive where m is more specific than o, of rules that match at the same
+// component.
+func (m *fileMatcher) compare(o *fileMatcher) int {
+	return cmp.Or(cmp.Compare(m.literals, o.literals), -cmp.Compare(m.wildcards, o.wildcards))
+}
 
-// Compile makes the policy of a role.
-func (r *Role) Compile(env Env) (*Policy, error) { return &Policy{}, nil }
+// Compile makes the policy of a role. Mistakes that only show once variables are filled
+// in and symlinks resolved come as an ErrorList; ErrTooLarge is the cause where the
+// rules do not fit.
+func (r *Role) Compile(env Env) (*Policy, error) {
+	p := &Policy{
+		RoleID: r.ID, RoleName: r.Name,
+		Rules:    []Rule{{}},
+		Defaults: make(map[string]Place, len(flagNames)),
+	}
+	for _, f := range flagNames {
+		p.Defaults[f.name] = r.KeyPlace(f.name)
+	}
+	p.Flags = uint32(r.policyFlags())
+	var err error
+	if p.Families, p.Kinds, err = compileFamilies(r.Families); err != nil {
+		return nil, fmt.Errorf("role %s: %w", r.Name, err)
+	}
+	all := r.AllRules()
+	if len(all.Files)+len(all.Network)+len(all.Unix) > maxRules {
+		return nil, fmt.Errorf("role %s: %w: more than %d rules", r.Name, ErrTooLarge, maxRules)
+	}
+	if err := p.addRules(all, &env); err != nil {
+		return nil, err
+	}
+	var t tables
+	if err := p.compileFiles(&env, &t); err != nil {
+		return nil, fmt.Errorf("role %s: %w", r.Name, err)
+	}
+	p.compileNetwork(&t)
+	if len(t.bytes) > TablePages*PageBytes {
+		return nil, fmt.Errorf("role %s: %w: its rules take %d bytes of tables, at most %d fit%s",
+			r.Name, ErrTooLarge, len(t.bytes), TablePages*PageBytes, p.blame())
+	}
+	p.Tables = t.pages()
+	return p, nil
+}
+
+// maxRules is how many numbers an accept word can tell apart.
+const maxRules = 1<<24 - 1
+
+func (r *Role) policyFlags() Flags {
+	flags := r.Flags
+	if r.Permissive {
+		flags |= ModePermissive
+	}
+	if slices.ContainsFunc(r.Users, func(u Text) bool { return u.Value == "*" }) {
+		flags |= OpenToAll
+	}
+	return flags
+}
+
+// addRules numbers the rules and makes their matchers.
+func (p *Policy) addRules(all Rules, env *Env) error {
+	var errs ErrorList
+	number := func(kind RuleKind, at Place, text string) uint32 {
+		p.Rules = append(p.Rules, Rule{Kind: kind, Place: at.String(), Text: text})
+		return uint32(len(p.Rules) - 1)
+	}
+	for _, f := range all.Files {
+		pt, err := compilePattern(f.Path, env)
+		if err != nil {
+			errs = append(errs, &Error{Place: f.Place, Message: err.Error(), Err: err})
+			continue
+		}
+		p.files = append(p.files, fileMatcher{pt, f.Access, f.CommandLine, number(FileRules, f.Place, f.String())})
+	}
+	for _, n := range all.Network {
+		p.network = append(p.network, netMatcher{n, number(NetworkRules, n.Place, n.String())})
+	}
+	for _, u := range all.Unix {
+		number(UnixRules, u.Place, quote(validUTF8(u.Value)))
+	}
+	return errs.err()
+}
+
+// compileFiles writes the automaton of the file rules.
+func (p *Policy) compileFiles(env *Env, t *tables) error {
+	if len(p.files) == 0 {
+		return nil
+	}
+	a, ok := p.automaton(rootBytes(env.Mounts))
+	if !ok {
+		return fmt.Errorf("%w: its file rules need more than %d states%s", ErrTooLarge, maxStates, p.blame())
+	}
+	g := newGraph(a)
+	p.Root, p.Starts = uint32(g.root), g.starts(env)
+	if g.states() > maxStates {
+		return fmt.Errorf("%w: its file rules need %d states, at most %d fit%s",
+			ErrTooLarge, g.states(), maxStates, p.blame())
+	}
+	p.FileStates, p.FileClasses = uint32(g.states()), uint32(a.size())
+	p.FileClassAt = t.reserve(256)
+	t.bytes = append(t.bytes, a.class[:]...)
+	p.FileNextAt = t.reserve(2)
+	for _, to := range g.next {
+		t.bytes = binary.LittleEndian.AppendUint16(t.bytes, uint16(to))
+	}
+	p.FileAcceptAt = t.reserve(4)
+	for _, word := range g.accept {
+		t.word(word)
+	}
+	return nil
+}
+
+// automaton makes the file rules' minimal automaton. Which rule decided beneath a match
+// is what multiplies states: where keeping it takes too many, it is let go.
+func (p *Policy) automaton(extra []byteSet) (a *automaton, ok bool) {
+	joined, ok := join(p.files)
+	if !ok {
+		return nil, false
+	}
+	for _, precise := range []bool{true, false} {
+		if a, ok = determinize(joined, p.files, extra, precise); !ok {
+			continue
+		}
+		if a = a.minimize(); a.fits() {
+			return a, true
+		}
+	}
+	return a, ok
+}
+
+// fits tells whether an automaton leaves room for the state 0.
+func (a *automaton) fits() bool {
+	cells := len(a.next) + a.size()
+	return len(a.accept) < maxStates && 2*cells+4*len(a.accept) < TablePages*PageBytes
+}
+
+// blame names the patterns that make most states: those with the most wildcards, and of
+// those the longest.
+func (p *Policy) blame() string {
+	worst := slices.Clone(p.files)
+	slices.SortStableFunc(worst, func(a, b fileMatcher) int {
+		return cmp.Or(cmp.Compare(b.cost(), a.cost()), cmp.Compare(len(b.tokens), len(a.tokens)))
+	})
+	const most = 3
+	var b strings.Builder
+	for i, f := range worst[:min(most, len(worst))] {
+		rule := p.Rules[f.number]
+		fmt.Fprintf(&b, "%s %s: %s", []string{"; the costliest:", ","}[min(i, 1)], rule.Place, cut(rule.Text))
+	}
+	return b.String()
+}
+
+// cost ranks patterns by how much they multiply states: ** most.
+func (m *fileMatcher) cost() int {
+	cost := m.wildcards
+	for _, t := range m.tokens {
+		if t.kind == someDirs || t.kind == someBytes {
+			cost += 1000
+		}
+	}
+	return cost
+}
+
+// rootBytes are the bytes of the paths inside filesystems, which the automaton must tell
+// apart where the whole of a filesystem is not mounted.
+func rootBytes(mounts []Mount) []byteSet {
+	var sets []byteSet
+	for _, m := range mounts {
+		for i := range len(m.Root) {
+			sets = append(sets, single(m.Root[i]))
+		}
+	}
+	return sets
+}
+
+// graph is an automaton with the state 0 before the others, and with chains that lead
+// into it from the roots of filesystems that are mounted in part.
+type graph struct {
+	*alphabet
+	next   []int32
+	accept []uint32
+	root   int32 // state after the empty path
+}
+
+func newGraph(a *automaton) *graph {
+	g := &graph{
+		alphabet: &a.alphabet,
+		next:     make([]int32, a.size(), len(a.next)+a.size()),
+		accept:   append([]uint32{0}, a.accept...),
+		root:     1,
+	}
+	for _, to := range a.next {
+		g.next = append(g.next, to+1)
+	}
+	return g
+}
+
+func (g *graph) states() int { return len(g.accept) }
+
+// cell is where the successor of a state by a byte is.
+func (g *graph) cell(state int32, c byte) *int32 {
+	return &g.next[int(state)*g.size()+int(g.class[c])]
+}
+
+// after gives the state after a canonical path.
+func (g *graph) after(path string) int32 {
+	path = strings.TrimSuffix(path, "/")
+	state := g.root
+	for i := range len(path) {
+		state = *g.cell(state, path[i])
+	}
+	return state
+}
+
+// starts gives the start states of all filesystems.
+func (g *graph) starts(env *Env) []Start {
+	var (
+		starts  []Start
+		devices []uint32
+		mounts  = make(map[uint32][]Mount)
+	)
+	for _, m := range env.Mounts {
+		if !strings.HasPrefix(m.Root, "/") {
+			continue // a namespace's file
+		}
+		if mounts[m.Device] == nil {
+			devices = append(devices, m.Device)
+		}
+		mounts[m.Device] = append(mounts[m.Device], m)
+	}
+	for _, d := range devices {
+		starts = append(starts, Start{StartDevice, d, uint32(g.filesystem(mounts[d]))})
+	}
+	for _, m := range env.Magic {
+		starts = append(starts, Start{StartMagic, m.Magic, uint32(g.after(m.Point))})
+	}
+	for _, c := range env.CharDevices {
+		starts = append(starts, Start{StartCharDevice, c.Device, uint32(g.after(c.Path))})
+	}
+	return starts
+}
+
+// filesystem gives the state at the root of a filesystem with these mounts.
+func (g *graph) filesystem(mounts []Mount) int32 {
+	slices.SortStableFunc(mounts, func(a, b Mount) int { return cmp.Compare(len(a.Root), len(b.Root)) })
+	if mounts[0].Root == "/" {
+		return g.after(mounts[0].Point)
+	}
+	var (
+		top  = g.link()
+		used []string
+	)
+	for _, m := range mounts {
+		if slices.ContainsFunc(used, func(root string) bool { return within(m.Root, root) }) {
+			continue // a wider root, or an earlier mount of the same, stands for it
+		}
+		used = append(used, m.Root)
+		at := top
+		for i := range len(m.Root) {
+			if *g.cell(at, m.Root[i]) == 0 {
+				link := g.link() // moves the cells
+				*g.cell(at, m.Root[i]) = link
+			}
+			at = *g.cell(at, m.Root[i])
+		}
+		// Here the path inside becomes the mount point. What only begins with the root's
+		// name is not below it: the state gets the point's verdict and way down, no more.
+		point := g.after(m.Point)
+		g.accept[at] = g.accept[point]
+		*g.cell(at, '/') = *g.cell(point, '/')
+	}
+	return top
+}
+
+// within tells whether a clean path is dir or beneath it.
+func within(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, dir+"/")
+}
+
+// link adds a state of a chain, which leads nowhere yet and denies.
+func (g *graph) link() int32 {
+	g.accept = append(g.accept, 0)
+	g.next = append(g.next, make([]int32, g.size())...)
+	return int32(len(g.accept) - 1)
+}

@@ -15,9 +15,9 @@ import (
 type value struct {
 	kind  unstable.Kind // Table, Array, String, Integer, Bool, or one that no key takes
 	place Place
-	text  string   // of a string, decoded; of any other scalar, as written
-	keys  []*entry // of a table, in order
-	items []*value // of an array
+	text  string            // of a string, decoded; of any other scalar, as written
+	keys  []*entry          // of a table, in order
+	items []*value          // of an array
 	index map[string]*entry // keys by their lower-case form
 
 	how tableKind // what else may be added to a table or an array

@@ -72,13 +72,14 @@ type machine struct {
 	console                 string // file; "" for the terminal
 	output, result, out     string // files
 	mem, cpus               int
+	cpu                     string
 	icount                  bool
 }
 
 func (m machine) args() []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "none",
-		"-machine", "pc", "-cpu", "max", "-m", strconv.Itoa(m.mem), "-smp", strconv.Itoa(m.cpus),
+		"-machine", "pc", "-cpu", m.cpu, "-m", strconv.Itoa(m.mem), "-smp", strconv.Itoa(m.cpus),
 		"-kernel", m.kernel, "-initrd", m.initrd, "-append", m.cmdline,
 	}
 	if m.icount {

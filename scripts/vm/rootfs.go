@@ -16,8 +16,8 @@ const rootfsSuite = "bookworm"
 // rootfsVersion is part of the image's name: count it up when the way it is made changes.
 const rootfsVersion = "1"
 
-// rootfsCustomize runs in the finished tree ($1): a normal user who may use sudo, and no waiting
-// for a network at the boot of systemd.
+// rootfsCustomize runs on the finished tree ($1): a normal user who may use sudo; services wait to
+// be started; no log-in prompts, which would wait for a udev that is not there.
 const rootfsCustomize = `set -eu
 chroot "$1" useradd --create-home --uid 1000 --user-group --shell /bin/bash user
 echo 'user ALL=(ALL) NOPASSWD: ALL' >"$1/etc/sudoers.d/user"
@@ -25,7 +25,7 @@ echo vm >"$1/etc/hostname"
 printf '127.0.0.1 localhost vm\n::1 localhost\n' >"$1/etc/hosts"
 rm -f "$1/etc/resolv.conf" "$1/etc/apt/sources.list" "$1"/etc/apt/sources.list.d/*
 chroot "$1" systemctl disable nginx.service redis-server.service
-chroot "$1" systemctl mask systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer
+chroot "$1" systemctl mask getty.target apt-daily.timer apt-daily-upgrade.timer
 `
 
 // getRootfs returns the ext4 image of a Debian system with the listed packages. It is made once.

@@ -32,6 +32,7 @@ type options struct {
 	lsm     string
 	mem     int
 	cpus    int
+	cpu     string // QEMU's model
 	icount  bool
 	timeout time.Duration // 0 for none
 	out     string        // folder on the host for the guest's outPath
@@ -77,7 +78,7 @@ func run(ctx context.Context, c cache, o options) (status int, err error) {
 	m := machine{
 		kernel: k.image(), initrd: file("initrd"), cmdline: commandLine(o), disk: disk,
 		console: file("console"), output: file("output"), result: file("result"), out: file("out.zip"),
-		mem: o.mem, cpus: o.cpus, icount: o.icount,
+		mem: o.mem, cpus: o.cpus, cpu: o.cpu, icount: o.icount,
 	}
 	if o.shell {
 		m.console = ""
@@ -126,7 +127,7 @@ func boot(ctx context.Context, o options, tmp string, qemu []string, m machine) 
 	var messages bytes.Buffer
 	cmd.Stderr = &messages
 	if o.shell {
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		cmd.Stdin, cmd.Stdout = os.Stdin, os.Stdout
 	}
 	if err := cmd.Start(); err != nil {
 		return guestResult{}, err
@@ -236,6 +237,9 @@ func warnTaint(taint uint64) {
 
 func commandLine(o options) string {
 	line := "console=ttyS0 quiet loglevel=3 panic=-1 oops=panic lsm=" + o.lsm
+	if o.systemd {
+		line += " systemd.show_status=no"
+	}
 	if o.append != "" {
 		line += " " + o.append
 	}

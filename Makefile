@@ -1,0 +1,66 @@
+# jail. `make try` shows the main job; `make test` is everything.
+KERNELS ?= 6.1 6.12 6.18 newest
+KERNEL  ?= 6.18
+DESTDIR ?=
+FUZZTIME ?= 30s
+export CGO_ENABLED = 0
+VM = go run ./scripts/vm
+
+all: dist/jail ## build the one static binary
+
+dist/jail: FORCE
+	go build -trimpath -ldflags '-s -w' -o $@ ./cmd/jail
+
+generate: ## compile the BPF programs and their Go bindings (needs clang-19)
+	go generate ./bpf
+
+check-generated: generate ## fail when the committed object is not what the source gives
+	git diff --exit-code --stat -- bpf/jail_bpfel.go bpf/jail_bpfel.o
+
+test: deps test-unit test-vm ## everything: unit and CLI tests, then the suites in VMs on every kernel
+
+test-unit: ## what needs no privilege and no VM
+	scripts/run-tests unit
+
+test-vm: dist/jail dist/attacks ## the enforcing suites, KERNELS="6.1 6.12 6.18 newest"
+	scripts/run-tests vm $(KERNELS)
+
+attack: dist/jail dist/attacks ## one row per attack and kernel; fails where a control fails
+	scripts/run-tests attack $(KERNELS)
+
+try: ## the main job on a real nginx: in a VM, or on this machine with NATIVE=1
+	scripts/try $(if $(NATIVE),native,vm) $(KERNEL)
+
+shell: dist/jail ## a shell in a VM with jail loaded
+	scripts/try shell $(KERNEL)
+
+bench: dist/jail ## guest instructions per operation
+	scripts/bench $(KERNEL)
+
+dist/attacks: FORCE
+	@mkdir -p dist
+	scripts/build-attacks $@
+
+fuzz: ## each fuzz target for FUZZTIME
+	scripts/run-tests fuzz $(FUZZTIME)
+
+lint: ## formatting, vet, staticcheck, shellcheck, clang-format
+	scripts/lint
+
+deps: ## install what is missing, and say what
+	scripts/deps
+
+vm-kernels: ## fill the cache of kernels and of the root file system
+	$(VM) kernels -rootfs $(KERNELS)
+
+install: dist/jail
+	install -D -m 0755 dist/jail $(DESTDIR)/usr/bin/jail
+	install -D -m 0644 scripts/systemd/jail-load.service $(DESTDIR)/usr/lib/systemd/system/jail-load.service
+	install -D -m 0644 cmd/jail/man/jail.1 $(DESTDIR)/usr/share/man/man1/jail.1
+	install -d -m 0755 $(DESTDIR)/etc/jail/roles.d
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+FORCE:
+.PHONY: all generate check-generated test test-unit test-vm attack try shell bench fuzz lint deps vm-kernels install help FORCE

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import "jail/loader"
+
+type loadCmd struct{ configFlags }
+
+// Help is the rest of the help.
+func (loadCmd) Help() string {
+	return `Everything is pinned below ` + loader.Dir + `: no daemon, and enforcement goes on until "jail unload" or a reboot. Where a whole kernel part is loaded, nothing is changed. As root only.
+
+Example:
+
+    sudo jail load && jail status
+`
+}
+
+// Run loads.
+func (c *loadCmd) Run(a *app) error {
+	set, err := c.roles(a)
+	if err != nil {
+		return err
+	}
+	k, err := loader.Load(a.ctx, loader.Options{Roles: set.Roles()})
+	if err != nil {
+		return err
+	}
+	return k.Close()
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// dropPrivilege gives up what a set-user-ID bit, a set-group-ID bit or file capabilities
+// gave this process beyond its caller: running a command needs none of it, and all else is for
+// real root. It reports whether there was anything.
+func dropPrivilege() (gained bool, err error) {
+	uid, gid := os.Getuid(), os.Getgid()
+	gained = secureExec() || uid != os.Geteuid() || gid != os.Getegid()
+	if !gained || uid == 0 {
+		return false, nil
+	}
+	if err := syscall.Setresgid(gid, gid, gid); err != nil {
+		return true, fmt.Errorf("give up the group: %w", err)
+	}
+	if err := syscall.Setresuid(uid, uid, uid); err != nil {
+		return true, fmt.Errorf("give up the user: %w", err)
+	}
+	if err := dropCapabilities(); err != nil {
+		return true, fmt.Errorf("give up capabilities: %w", err)
+	}
+	return true, nil
+}
+
+// dropCapabilities leaves the ambient set, which is what any other program that the
+// caller starts has.
+func dropCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var held [2]unix.CapUserData
+	if err := unix.Capget(&header, &held[0]); err != nil {
+		return err
+	}
+	for i := range held {
+		held[i].Permitted = 0
+		for bit := range 32 {
+			n, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, uintptr(32*i+bit), 0, 0)
+			if err == nil && n == 1 {
+				held[i].Permitted |= 1 << bit
+			}
+		}
+		held[i].Effective = held[i].Permitted
+	}
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET,
+		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&held)), 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// secureExec is the kernel's word that the exec of this process gained privilege.
+func secureExec() bool {
+	const atSecure = 23
+	vector, err := unix.Auxv()
+	if err != nil {
+		return true
+	}
+	for _, entry := range vector {
+		if entry[0] == atSecure {
+			return entry[1] != 0
+		}
+	}
+	return false
+}

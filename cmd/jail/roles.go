@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"jail/profiles"
+)
+
+type rolesCmd struct {
+	JSON bool `name:"json" help:"Print an array."`
+	configFlags
+}
+
+// Help is the rest of the help.
+func (rolesCmd) Help() string {
+	return `One line per role: id, name, mode, then what it allows of files, network and exec, then the place where it is written.
+
+Examples:
+
+    jail roles
+    jail roles --json | jq -r '.[].name'
+`
+}
+
+// roleLine is a role as it is listed.
+type roleLine struct {
+	ID      uint32 `json:"id"`
+	Name    string `json:"name"`
+	Mode    string `json:"mode"`
+	Files   string `json:"files"`
+	Network string `json:"network"`
+	Exec    string `json:"exec"`
+	Place   string `json:"place"`
+	Builtin bool   `json:"builtin"`
+}
+
+// Run lists the roles.
+func (c *rolesCmd) Run(a *app) error {
+	set, err := c.roles(a)
+	if err != nil {
+		return err
+	}
+	list := []roleLine{}
+	for _, r := range set.Roles() {
+		list = append(list, describe(r))
+	}
+	if c.JSON {
+		return a.json(list)
+	}
+	rows := make([][]string, len(list))
+	for i, l := range list {
+		rows[i] = []string{strconv.Itoa(int(l.ID)), l.Name, l.Mode, l.Files, l.Network, l.Exec, l.Place}
+	}
+	a.table([]string{"ID", "NAME", "MODE", "FILES", "NETWORK", "EXEC", "PLACE"}, rows)
+	return nil
+}
+
+func describe(r *profiles.Role) roleLine {
+	l := roleLine{ID: r.ID, Name: r.Name, Mode: "enforce", Place: r.Place.String(), Builtin: r.Builtin}
+	if r.Permissive {
+		l.Mode = "permissive"
+	}
+	rules := r.AllRules()
+	var executable bool
+	for _, f := range rules.Files {
+		executable = executable || (f.Access&profiles.Exec != 0) != r.Flags.Has(profiles.AllowExec)
+	}
+	l.Files = verdict(r.Flags.Has(profiles.AllowFileAccess), rulesWord(len(rules.Files) > 0))
+	l.Network = verdict(r.Flags.Has(profiles.AllowNetwork), networkWord(rules.Network))
+	l.Exec = verdict(r.Flags.Has(profiles.AllowExec), rulesWord(executable))
+	return l
+}
+
+// verdict names what a flag says and the exceptions to it.
+func verdict(allowed bool, exceptions string) string {
+	word := "blocked"
+	if allowed {
+		word = "allowed"
+	}
+	if exceptions != "" {
+		word += " but " + exceptions
+	}
+	return word
+}
+
+func rulesWord(some bool) string {
+	if some {
+		return "rules"
+	}
+	return ""
+}
+
+// networkWord lists ports where there are only rules that allow, of whatever address.
+func networkWord(rules []profiles.NetworkRule) string {
+	var ports []profiles.Ports
+	for _, r := range rules {
+		if !r.Allow || r.Prefix.IsValid() || r.Protocol != profiles.AnyProtocol || r.Direction != profiles.BothDirections {
+			return "rules"
+		}
+		ports = append(ports, r.Ports)
+	}
+	slices.SortFunc(ports, func(a, b profiles.Ports) int { return cmp.Compare(a.First, b.First) })
+	words := make([]string, len(ports))
+	for i, p := range ports {
+		words[i] = p.String()
+	}
+	return strings.Join(words, ",")
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"jail/loader"
+)
+
+type statusCmd struct {
+	JSON bool `name:"json" help:"Print an object."`
+}
+
+// Help is the rest of the help.
+func (statusCmd) Help() string {
+	return `Exit status: 0 when every mandatory program is attached and roles can be entered, otherwise 1. As root only.
+
+Examples:
+
+    sudo jail status
+    sudo jail status --json | jq .subjects
+`
+}
+
+// Run prints the state of the kernel part.
+func (c *statusCmd) Run(a *app) error {
+	s, err := status()
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		for _, list := range []*[]string{&s.Programs, &s.Missing, &s.Lacking} {
+			*list = append([]string{}, *list...)
+		}
+		err = a.json(s)
+	} else {
+		a.printStatus(s)
+	}
+	if err == nil && !s.Whole {
+		err = errNo
+	}
+	return err
+}
+
+// status is what is loaded. Anybody can learn that nothing is; only root, more.
+func status() (loader.Status, error) {
+	k, err := loader.Open()
+	if errors.Is(err, loader.ErrNotRoot) {
+		if _, derr := loader.Depth(); errors.Is(derr, loader.ErrNotLoaded) {
+			err = derr
+		}
+	}
+	switch {
+	case errors.Is(err, loader.ErrNotLoaded):
+		return loader.Status{}, nil
+	case err != nil:
+		return loader.Status{}, err
+	}
+	defer k.Close()
+	return k.Status()
+}
+
+func (o *output) printStatus(s loader.Status) {
+	yes := func(b bool) string {
+		if b {
+			return "yes"
+		}
+		return "no"
+	}
+	if !s.Loaded {
+		o.printf("loaded: no\n")
+		return
+	}
+	rows := [][2]string{
+		{"loaded", "yes"},
+		{"whole", yes(s.Whole)},
+		{"enrollment", map[bool]string{true: "open", false: "closed"}[s.Open]},
+		{"sealed", yes(s.Sealed)},
+		{"abi", strconv.Itoa(int(s.ABI))},
+		{"programs", strconv.Itoa(len(s.Programs))},
+		{"roles", strconv.Itoa(s.Roles)},
+		{"subjects", strconv.Itoa(s.Subjects)},
+		{"denied", strconv.FormatUint(s.Denied, 10)},
+		{"lost events", strconv.FormatUint(s.Lost, 10)},
+		{"faults", strconv.FormatUint(s.Faults, 10)},
+	}
+	if len(s.Missing) > 0 {
+		rows = append(rows, [2]string{"missing", strings.Join(s.Missing, ", ")})
+	}
+	if len(s.Lacking) > 0 {
+		rows = append(rows, [2]string{"not on this kernel", strings.Join(s.Lacking, ", ")})
+	}
+	for _, r := range rows {
+		o.printf("%s: %s\n", r[0], r[1])
+	}
+}

@@ -1,0 +1,213 @@
+//go:build vm
+
+package loader
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jail/profiles"
+)
+
+//go:embed testdata/attacks
+var attackFiles embed.FS
+
+// attackBinary holds all attacks; the Makefile builds it beside the test binary.
+const attackBinary = "/attacks"
+
+// attack is one row: what its file's header says.
+type attack struct {
+	name, id    string
+	role        string
+	args        []string
+	control     []string // arguments of the allowed control; nil: args
+	controlRole string   // role of the allowed control; empty: role
+	expect      unix.Errno
+	as          []string
+}
+
+func readAttacks(t *testing.T) []attack {
+	t.Helper()
+	entries, err := attackFiles.ReadDir("testdata/attacks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []attack
+	for _, e := range entries {
+		name, isC := strings.CutSuffix(e.Name(), ".c")
+		if !isC || name == "main" {
+			continue
+		}
+		data, err := attackFiles.ReadFile(path.Join("testdata/attacks", e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := parseAttack(name, string(data))
+		if err != nil {
+			t.Fatalf("%s: %v", e.Name(), err)
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+func parseAttack(name, text string) (attack, error) {
+	a := attack{name: name, as: []string{"root", "user"}}
+	head, _, _ := strings.Cut(text, "*/")
+	for line := range strings.Lines(head) {
+		key, value, found := strings.Cut(strings.TrimLeft(strings.TrimSpace(line), "/* "), ": ")
+		if !found {
+			continue
+		}
+		switch key {
+		case "id":
+			a.id = value
+		case "role":
+			a.role = value
+		case "args":
+			a.args = strings.Fields(value)
+		case "control":
+			a.control = strings.Fields(value)
+		case "control-role":
+			a.controlRole = value
+		case "as":
+			a.as = strings.Split(value, ",")
+		case "expect":
+			errnos := map[string]unix.Errno{"0": 0, "EACCES": unix.EACCES, "EPERM": unix.EPERM}
+			errno, known := errnos[value]
+			if !known {
+				return a, fmt.Errorf("expect %q is not one of 0, EACCES, EPERM", value)
+			}
+			a.expect = errno
+		}
+	}
+	if a.id == "" || a.role == "" {
+		return a, errors.New("the header needs id and role")
+	}
+	if a.expect != 0 && a.control == nil && a.controlRole == "" {
+		return a, errors.New("a denial needs a control: an allowed object, or a role that allows it")
+	}
+	return a, nil
+}
+
+// run executes one attack, jailed in a role id or not (0), and returns its status.
+func (a attack) run(t *testing.T, as string, role uint32, args []string) int {
+	t.Helper()
+	var argv []string
+	if role != 0 {
+		argv = append(argv, "-j", fmt.Sprint(role))
+	}
+	cmd := exec.Command(attackBinary, append(append(argv, a.name), args...)...)
+	cmd.Dir = "/tmp"
+	cmd.WaitDelay = 10 * time.Second // a child that the attack left must not hold the row
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if as == "user" {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}
+	}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Errorf("%s: %v", a.name, err)
+		return -1
+	}
+	if code := cmd.ProcessState.ExitCode(); code < 0 || code > 199 {
+		t.Logf("%s as %s %v: status %d: %s %s", a.name, as, argv, code, cmd.ProcessState, stderr.String())
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+// TestAttacks runs every attack three times for each kind of user: outside any jail,
+// on what its role allows, and in earnest.
+func TestAttacks(t *testing.T) {
+	data, err := attackFiles.ReadFile("testdata/attacks/roles.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := profiles.Parse("roles.toml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := profiles.NewSet(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := testKernel(t)
+	if err := k.InstallRoles(set.Roles()); err != nil {
+		t.Fatal(err)
+	}
+	release := kernelRelease(t)
+	for _, a := range readAttacks(t) {
+		for _, as := range a.as {
+			role, ok := set.ByName(a.role)
+			if !ok {
+				t.Fatalf("%s: no role %q", a.name, a.role)
+			}
+			jailed := a.run(t, as, role.ID, a.args)
+			row := fmt.Sprintf("attack %-4s %-22s %-8s %-5s jailed=%-7s", a.id, a.name, release, as, status(jailed))
+			good := jailed == int(a.expect)
+			unjailed := a.run(t, as, 0, a.args)
+			good = good && unjailed == 0
+			row += " unjailed=" + status(unjailed)
+			if a.expect != 0 {
+				controlRole, args := role, a.args
+				if a.controlRole != "" {
+					if controlRole, ok = set.ByName(a.controlRole); !ok {
+						t.Fatalf("%s: no role %q", a.name, a.controlRole)
+					}
+				}
+				if a.control != nil {
+					args = a.control
+				}
+				control := a.run(t, as, controlRole.ID, args)
+				good = good && control == 0
+				row += " control=" + status(control)
+			}
+			if !good {
+				t.Errorf("%s: want jailed=%s, the rest ok", row, status(int(a.expect)))
+			}
+			fmt.Printf("%s %s\n", row, map[bool]string{true: "pass", false: "FAIL"}[good])
+		}
+	}
+}
+
+func status(code int) string {
+	if code == 0 {
+		return "ok"
+	}
+	if name := unix.ErrnoName(unix.Errno(code)); name != "" && code < 200 {
+		return name
+	}
+	return fmt.Sprint(code)
+}
+
+func kernelRelease(t *testing.T) string {
+	t.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(strings.SplitN(unix.ByteSliceToString(name.Release[:]), ".", 3)[:2], ".")
+}
+
+// testKernel loads the kernel part once for the whole test binary: attaching and
+// detaching in loops is what the kernel does worst.
+func testKernel(t *testing.T) *Kernel {
+	t.Helper()
+	k, err := Load(t.Context(), Options{Roles: profiles.Builtins().Roles()})
+	if err != nil {
+		t.Fatalf("load: %v", err)
+	}
+	t.Cleanup(func() { _ = k.Close() })
+	return k
+}
+

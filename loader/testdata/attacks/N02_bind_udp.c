@@ -1,0 +1,19 @@
+/*
+ * id: N02
+ * tries: bind UDP to a port outside the role
+ * role: webserver
+ * args: 127.0.0.1 9998
+ * control: 127.0.0.1 8080
+ * expect: EACCES
+ */
+#include "attack.h"
+
+int attack(int argc, char **argv)
+{
+	struct sockaddr_storage to;
+	socklen_t len = address(&to, argv[1], argv[2]);
+	int fd = MUST(socket(to.ss_family, SOCK_DGRAM, 0));
+
+	TRY(bind(fd, (void *)&to, len));
+	return 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * id: N07
+ * tries: connect to an IPv4-mapped IPv6 address
+ * role: webserver
+ * args: ::ffff:127.0.0.1 9999
+ * control: ::ffff:127.0.0.1 8080
+ * expect: EACCES
+ */
+#include "attack.h"
+
+int attack(int argc, char **argv)
+{
+	struct sockaddr_storage to;
+	socklen_t len = address(&to, argv[1], argv[2]);
+	int fd = MUST(socket(to.ss_family, SOCK_STREAM, 0));
+
+	if (connect(fd, (void *)&to, len))
+		return tolerate_refused(errno);
+	return 0;
+}

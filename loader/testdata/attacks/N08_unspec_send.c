@@ -1,0 +1,20 @@
+/*
+ * id: N08
+ * tries: sendto with family AF_UNSPEC, which UDP takes for IPv4
+ * role: webserver
+ * args: 127.0.0.1 9999
+ * control: 127.0.0.1 8080
+ * expect: EACCES
+ */
+#include "attack.h"
+
+int attack(int argc, char **argv)
+{
+	struct sockaddr_storage to;
+	socklen_t len = address(&to, argv[1], argv[2]);
+	int fd = MUST(socket(AF_INET, SOCK_DGRAM, 0));
+
+	to.ss_family = AF_UNSPEC;
+	TRY(sendto(fd, "x", 1, 0, (void *)&to, len));
+	return 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attacks NAME ARG...            run one attack
+ * attacks -j ROLE[,ROLE...] NAME ARG...   the same in a jail: arm this thread, exec itself
+ *
+ * Exit status: 0 it worked, 1..199 the errno, 200 the row is broken, 201 a child died,
+ * 202 the jail could not be entered.
+ */
+#include "attack.h"
+#include "../../../bpf/abi.h"
+
+struct entry {
+	const char *name;
+	int (*fn)(int argc, char **argv);
+};
+
+#define ATTACK(name) int attack_##name(int argc, char **argv);
+#include "list.h"
+#undef ATTACK
+
+static const struct entry table[] = {
+#define ATTACK(name) { #name, attack_##name },
+#include "list.h"
+};
+
+static int enter(char *roles, char **argv)
+{
+	if (getuid() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return 202;
+	for (char *r = strtok(roles, ","); r; r = strtok(NULL, ",")) {
+		prctl(PRCTL_JAIL, PRCTL_ARM, atol(r), 0, 0);
+		if (errno != PRCTL_OK) {
+			fprintf(stderr, "arm %s: %d\n", r, errno);
+			return 202;
+		}
+	}
+	execv("/proc/self/exe", argv);
+	fprintf(stderr, "exec: %s\n", strerror(errno));
+	return 202;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 3 && !strcmp(argv[1], "-j")) {
+		char *roles = argv[2];
+
+		argv[2] = argv[0];
+		return enter(roles, argv + 2);
+	}
+	for (size_t i = 0; argc > 1 && i < sizeof(table) / sizeof(*table); i++) {
+		if (!strcmp(table[i].name, argv[1]))
+			return table[i].fn(argc - 1, argv + 1);
+	}
+	fprintf(stderr, "no such attack\n");
+	return 200;
+}
