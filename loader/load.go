@@ -314,7 +314,7 @@ func Unload(force bool) error {
 	}
 	subjects, err := k.Subjects()
 	if err == nil && len(subjects) > 0 {
-		err = fmt.Errorf("%d threads: %w", len(subjects), ErrBusy)
+		err = fmt.Errorf("%w (threads: %d)", ErrBusy, len(subjects))
 	}
 	if err != nil && !force {
 		c.Door = 1

@@ -11,6 +11,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
+
+	"jail/bpf"
 )
 
 const (
@@ -154,21 +156,22 @@ func probeLoad() Prerequisite {
 	return p
 }
 
-// kernelHooks lists the LSM hooks that this kernel lets programs attach to.
+// kernelHooks tells which hooks of ours this kernel lets programs attach to. It asks for
+// each by name: reading all types of a kernel takes a good part of a second.
 func kernelHooks() (map[string]bool, error) {
-	spec, err := btf.LoadKernelSpec()
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, err
+	}
+	ours, err := bpf.LoadJail()
 	if err != nil {
 		return nil, err
 	}
 	hooks := make(map[string]bool)
-	for typ, err := range spec.All() {
-		if err != nil {
-			return nil, err
-		}
-		if fn, ok := typ.(*btf.Func); ok {
-			if name, found := strings.CutPrefix(fn.Name, "bpf_lsm_"); found {
-				hooks[name] = true
-			}
+	for _, p := range ours.Programs {
+		var fn *btf.Func
+		if p.Type == ebpf.LSM && kernel.TypeByName("bpf_lsm_"+p.AttachTo, &fn) == nil {
+			hooks[p.AttachTo] = true
 		}
 	}
 	return hooks, nil

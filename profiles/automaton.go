@@ -19,7 +19,7 @@ const (
 	maxStates    = 65535
 	maxPositions = 2 * maxStates
 	maxRawStates = 2 * maxStates
-	maxWork      = 24 << 20 // positions looked at or stored
+	maxWork      = 8 << 20 // positions looked at or stored
 )
 
 // position is a state of the nondeterministic automaton.

@@ -56,6 +56,9 @@ func (l ErrorList) Error() string {
 	for i, e := range l {
 		lines[i] = e.Error()
 	}
+	if len(l) >= maxErrors {
+		lines = append(lines, "more mistakes are not shown")
+	}
 	return strings.Join(lines, "\n")
 }
 
@@ -68,7 +71,13 @@ func (l ErrorList) Unwrap() []error {
 	return errs
 }
 
+// maxErrors is how many mistakes of a profile are reported.
+const maxErrors = 100
+
 func (l *ErrorList) add(at Place, format string, args ...any) {
+	if len(*l) >= maxErrors {
+		return
+	}
 	*l = append(*l, &Error{Place: at, Message: fmt.Sprintf(format, args...)})
 }
 

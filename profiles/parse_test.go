@@ -252,6 +252,13 @@ func TestAllMistakesAreReported(t *testing.T) {
 	}
 }
 
+func TestManyMistakesAreCutShort(t *testing.T) {
+	_, err := Parse("x.toml", []byte(strings.Repeat("x = 1\n", 10000)))
+	if n := strings.Count(err.Error(), "\n"); n != maxErrors || !strings.HasSuffix(err.Error(), "not shown") {
+		t.Errorf("%d lines", n)
+	}
+}
+
 func TestMessagesEchoNoLines(t *testing.T) {
 	secret := "hunter2"
 	for _, text := range []string{

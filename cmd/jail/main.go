@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -117,6 +118,7 @@ func newParser(c *cli, out *output) (*kong.Kong, error) {
 		kong.Description("Run programs in a jail that the kernel enforces, by BPF LSM programs."),
 		kong.NoDefaultHelp(),
 		kong.Writers(out.stdout, out.stderr),
+		kong.KindMapper(reflect.String, kong.MapperFunc(decodeString)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80, NoAppSummary: true}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "jails", Title: "Jails:"},
@@ -124,6 +126,16 @@ func newParser(c *cli, out *output) (*kong.Kong, error) {
 			{Key: "kernel", Title: "The kernel part:"},
 		}),
 	)
+}
+
+// decodeString takes a word as it is; kong's own mapper sends it through JSON, which
+// replaces bytes that are no UTF-8.
+func decodeString(ctx *kong.DecodeContext, target reflect.Value) error {
+	word, err := ctx.Scan.PopValue("string")
+	if err == nil {
+		target.SetString(word.String())
+	}
+	return err
 }
 
 // exitStatus is the status that an error ends with.

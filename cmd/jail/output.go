@@ -159,6 +159,10 @@ func hint(err error) string {
 		return h.hint
 	case errors.As(err, &usage):
 		return usage.help + " tells more"
+	case errors.Is(err, unix.EBADF):
+		return "a descriptor to keep must be open already: jail run --keep-fd 9 ... 9<FILE"
+	case errors.Is(err, unix.EMFILE):
+		return "raise the limit of open descriptors: ulimit -n"
 	case errors.Is(err, loader.ErrNotRoot):
 		return "run it as root, with sudo for instance"
 	case errors.Is(err, loader.ErrNotSupported), errors.Is(err, loader.ErrNoEnforcement):
@@ -173,8 +177,16 @@ func hint(err error) string {
 		return "jail status tells what is missing"
 	case errors.Is(err, loader.ErrNotLoaded):
 		return "load it, as root: jail load"
+	case errors.Is(err, os.ErrPermission) && jailed():
+		return "this process is in a jail: do it from outside"
 	}
 	return ""
+}
+
+// jailed tells whether this process is in a jail.
+func jailed() bool {
+	depth, err := loader.Depth()
+	return err == nil && depth > 0
 }
 
 // pathCause leaves out of a path error what the reader sees anyway.

@@ -29,6 +29,11 @@ func dropPrivilege() (gained bool, err error) {
 	if err := dropCapabilities(); err != nil {
 		return true, fmt.Errorf("give up capabilities: %w", err)
 	}
+	// Nothing was opened or read so far, so there is nothing to hide from the caller any
+	// more; without this, /proc/self would stay root's.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+		return true, fmt.Errorf("dumpable: %w", err)
+	}
 	return true, nil
 }
 

@@ -70,39 +70,35 @@ func describe(r *profiles.Role) roleLine {
 	for _, f := range rules.Files {
 		executable = executable || (f.Access&profiles.Exec != 0) != r.Flags.Has(profiles.AllowExec)
 	}
-	l.Files = verdict(r.Flags.Has(profiles.AllowFileAccess), rulesWord(len(rules.Files) > 0))
-	l.Network = verdict(r.Flags.Has(profiles.AllowNetwork), networkWord(rules.Network))
-	l.Exec = verdict(r.Flags.Has(profiles.AllowExec), rulesWord(executable))
+	l.Files = verdict(r.Flags.Has(profiles.AllowFileAccess), len(rules.Files) > 0)
+	l.Exec = verdict(r.Flags.Has(profiles.AllowExec), executable)
+	l.Network = verdict(r.Flags.Has(profiles.AllowNetwork), len(rules.Network) > 0)
+	if ports := openPorts(rules.Network); ports != "" && !r.Flags.Has(profiles.AllowNetwork) {
+		l.Network = "ports " + ports
+	}
 	return l
 }
 
-// verdict names what a flag says and the exceptions to it.
-func verdict(allowed bool, exceptions string) string {
+// verdict is what a flag says, and whether there are exceptions to it.
+func verdict(allowed, rules bool) string {
 	word := "blocked"
 	if allowed {
 		word = "allowed"
 	}
-	if exceptions != "" {
-		word += " but " + exceptions
+	if rules {
+		word += " (rules)"
 	}
 	return word
 }
 
-func rulesWord(some bool) string {
-	if some {
-		return "rules"
-	}
-	return ""
-}
-
-// networkWord lists ports where there are only rules that allow, of whatever address.
-func networkWord(rules []profiles.NetworkRule) string {
-	var ports []profiles.Ports
-	for _, r := range rules {
+// openPorts lists ports where the rules do nothing but allow them, without more conditions.
+func openPorts(rules []profiles.NetworkRule) string {
+	ports := make([]profiles.Ports, len(rules))
+	for i, r := range rules {
 		if !r.Allow || r.Prefix.IsValid() || r.Protocol != profiles.AnyProtocol || r.Direction != profiles.BothDirections {
-			return "rules"
+			return ""
 		}
-		ports = append(ports, r.Ports)
+		ports[i] = r.Ports
 	}
 	slices.SortFunc(ports, func(a, b profiles.Ports) int { return cmp.Compare(a.First, b.First) })
 	words := make([]string, len(ports))

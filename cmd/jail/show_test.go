@@ -65,13 +65,13 @@ func TestSourceOfAFileOfItsOwn(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	set := profiles.Builtins()
 	for name, want := range map[string][3]string{
-		"restricted":  {"blocked but rules", "blocked", "blocked"},
+		"restricted":  {"blocked (rules)", "blocked", "blocked"},
 		"permissive":  {"allowed", "allowed", "allowed"},
-		"webserver":   {"allowed", "blocked but 80,443,8080", "blocked"},
-		"database":    {"allowed", "blocked but 5432,6379", "blocked"},
+		"webserver":   {"allowed", "ports 80,443,8080", "blocked"},
+		"database":    {"allowed", "ports 5432,6379", "blocked"},
 		"isolated":    {"allowed", "blocked", "blocked"},
-		"web_with_db": {"allowed", "blocked but 80,443,3306,5432,6379", "blocked"},
-		"worker":      {"allowed", "blocked but 443,5432,5672,6379", "allowed"},
+		"web_with_db": {"allowed", "ports 80,443,3306,5432,6379", "blocked"},
+		"worker":      {"allowed", "ports 443,5432,5672,6379", "allowed"},
 	} {
 		r, ok := set.ByName(name)
 		if !ok {

@@ -314,6 +314,7 @@ ExecStart=` + initPath + ` guest-run
 StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/console
+IgnoreSIGPIPE=no
 `
 	const dir = "/run/systemd/system"
 	if err := os.MkdirAll(dir+"/multi-user.target.wants", 0o755); err != nil {

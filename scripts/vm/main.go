@@ -85,6 +85,7 @@ func command(ctx context.Context, args []string) (status int, err error) {
 		if err != nil {
 			return 0, err
 		}
+		signal.Ignore(syscall.SIGPIPE) // a reader that went away is an error, after which we clean up
 		return run(ctx, c, o)
 	}
 	return 0, usageError{fmt.Errorf("unknown command %q", args[0])}

@@ -149,7 +149,9 @@ func boot(ctx context.Context, o options, tmp string, qemu []string, m machine) 
 		// The guest writes its result last: read it first.
 		for _, t := range []*tail{result, console, output} {
 			if err := t.copy(); err != nil {
-				return guestResult{}, errors.Join(err, cmd.Cancel())
+				_ = cmd.Cancel()
+				<-ended
+				return guestResult{}, err
 			}
 		}
 		if text := line.Bytes(); bytes.HasSuffix(text, []byte("\n")) {

@@ -80,8 +80,8 @@ func TestModulesComeAfterWhatTheyNeed(t *testing.T) {
 func TestQemuVersion(t *testing.T) {
 	for text, want := range map[string]int{
 		"QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)\nCopyright": 10,
-		"QEMU emulator version 7.2.19":                                  7,
-		"nonsense":                                                      0,
+		"QEMU emulator version 7.2.19":                                   7,
+		"nonsense":                                                       0,
 	} {
 		if have := qemuVersion(text); have != want {
 			t.Errorf("%q: have %d, want %d", text, have, want)

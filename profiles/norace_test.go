@@ -1,0 +1,6 @@
+//go:build !race
+
+package profiles
+
+// slack multiplies bounds on time.
+const slack = 1

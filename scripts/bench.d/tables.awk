@@ -1,0 +1,57 @@
+# Prints what bench.d/guest measured: lines of MODE, NAME, INSTRUCTIONS. Status 1: figures are missing.
+
+{ value[$1, $2] = $3 }
+$1 == "none" { ops[++nops] = $2 }
+$1 == "start-root" { starts[++nstarts] = $2 }
+
+function ratio(mode, op) {
+	if (!value[mode, op] || !value["none", op])
+		return "-"
+	return sprintf("%.3f", value[mode, op] / value["none", op])
+}
+
+# target(WHAT, FIGURE, LIMIT): both as printed, to three digits.
+function target(what, figure, limit) {
+	printf "%-62s %9s   at most %.3f   %s\n", what, figure, limit, figure + 0 <= limit ? "met" : "MISSED"
+}
+
+function start_target(user) {
+	target("start-up of /bin/true by jail run, of bwrap's, as " user,
+		sprintf("%.3f", value["start-" user, starts[3]] / value["start-" user, starts[4]]), 1)
+}
+
+END {
+	if (value["end", ""] != "ok" || !nops || nstarts != 4)
+		exit 1
+	n = split("loaded permissive bench landlock apparmor none-again", modes, " ")
+	for (i = 1; i <= nops; i++)
+		for (m = 1; m <= n; m++)
+			if (modes[m] != "apparmor" && !value[modes[m], ops[i]])
+				exit 1
+
+	print "Guest instructions per operation, kernel " value["kernel", ""]
+	print "nothing: jail not loaded. The other columns are ratios to it. loaded: a task outside any jail."
+	print "permissive, bench: a task jailed under that role; bench has 10 path and 10 port rules (bench.d/bench.toml)."
+	print "landlock, apparmor: the same rules by them (apparmor: no ports). unloaded: after jail unload, a control.\n"
+	format = "%-26s %9s %8s %11s %8s %9s %9s %9s\n"
+	printf format, "operation", "nothing", "loaded", "permissive", "bench", "landlock", "apparmor", "unloaded"
+	for (i = 1; i <= nops; i++) {
+		op = ops[i]
+		printf format, op, value["none", op], ratio("loaded", op), ratio("permissive", op), ratio("bench", op),
+			ratio("landlock", op), ratio("apparmor", op), ratio("none-again", op)
+	}
+
+	print "\nStart-up in guest instructions: fork, exec, exit and wait, jail's programs pinned\n"
+	format = "%-52s %12s %12s\n"
+	printf format, "command", "as root", "as user"
+	for (i = 1; i <= nstarts; i++)
+		printf format, starts[i], value["start-root", starts[i]], value["start-user", starts[i]]
+
+	print "\nTargets (issue 2)\n"
+	target("open+close, loaded and unjailed", ratio("loaded", "open+close, 5 deep"), 1.03)
+	target("stat, loaded and unjailed", ratio("loaded", "stat"), 1)
+	target("connect, loaded and unjailed", ratio("loaded", "connect (tcp)"), 1.04)
+	target("fork+exec, loaded and unjailed", ratio("loaded", "fork+exec+wait"), 1.04)
+	start_target("root")
+	start_target("user")
+}
