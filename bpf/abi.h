@@ -170,6 +170,12 @@ struct member {
 	__u64 pod;    /* the label that a person chose, or one made up */
 	__u32 role;   /* role id */
 	__u32 slot;   /* where that role is in the roles map */
+	__u32 flags;  /* enum member_flag */
+	__u32 pad;
+};
+
+enum member_flag {
+	MEMBER_PERMISSIVE = 1 << 0, /* entered with --permissive: reported, not refused */
 };
 
 enum subject_flag {
@@ -190,6 +196,23 @@ struct walk {
 	__u32 own_pid; /* procfs: the topmost component is the subject's own pid */
 };
 
+/* The subject's latest denial, so that the same one again is only counted. */
+struct latest {
+	__u64 number; /* its place in the denials map; 0: none */
+	__u64 leaf;
+	__u64 domain;
+	__u64 told; /* when its repeats were last reported, ns */
+	__u32 op;
+	__u32 access;
+	__u32 reason;
+	__u32 rule;
+	__u32 role;
+	__u32 value;
+	__u32 port;
+	__u32 repeats; /* not reported yet */
+	__u8 addr[16];
+};
+
 /*
  * Value of the subjects map (task storage). list[0..depth) holds; list[depth..staged)
  * is what the exec under way will add: committing it is one store.
@@ -200,17 +223,8 @@ struct subject {
 	__u32 flags;  /* enum subject_flag */
 	__u32 staged_flags;
 	struct member list[8];
+	struct latest latest;
 	struct walk walk;
-};
-
-/* Value of the pending_enrollments map (task storage): consumed by the next exec. */
-struct pending {
-	__u32 count;
-	__u32 reason; /* enum refusal: why the last exec was not enrolled */
-	__u32 flags;  /* enum subject_flag */
-	__u32 pad;
-	__u64 pod; /* 0: make one up */
-	__u32 roles[8];
 };
 
 /* Value of the domains map: one enrollment and the tasks in it. */
@@ -218,8 +232,23 @@ struct domain {
 	__u64 pod;
 	__u32 uid;
 	__u32 depth;
+	__u64 window;	  /* second in which the two below count, ns */
+	__u32 reported[2]; /* denials, and other events, in this window */
+	__u32 suppressed; /* denials over the limit, not yet told */
+	__u32 pad;
 	__s64 live; /* tasks whose list names the domain; an entry that reached 0 is dead */
 	struct member list[8]; /* the list that its founder had */
+};
+
+/* Value of the pending_enrollments map (task storage): consumed by the next exec. */
+struct pending {
+	__u32 count;
+	__u32 reason; /* enum refusal: why the last exec was not enrolled */
+	__u32 flags;  /* enum subject_flag */
+	__u32 member_flags; /* enum member_flag of what is armed */
+	__u64 pod; /* 0: make one up */
+	__u32 roles[8];
+	struct domain draft; /* too large for a BPF stack */
 };
 
 /* Value of the pods map: who holds a label. */
@@ -255,6 +284,7 @@ enum prctl {
 	PRCTL_COUNT = 3,	 /* answers PRCTL_OK + roles armed */
 	PRCTL_REASON = 4,	 /* answers PRCTL_REFUSED + why the last exec was not enrolled */
 	PRCTL_DEPTH = 5,	 /* answers PRCTL_OK + depth of the caller's own list */
+	PRCTL_PERMISSIVE = 7, /* what is armed enters permissive */
 	PRCTL_POD = 6,		 /* arg3 pod: the label for what is armed */
 	PRCTL_OK = 4000,
 	PRCTL_REFUSED = 4040,
@@ -273,6 +303,7 @@ struct control {
 	__u32 sealed;
 	__u64 domains;	  /* counts up; the newest domain's id */
 	__u64 policies;	  /* counts up; the newest policy's id */
+	__u64 denials; /* counts up: the newest entry of the denials map */
 	__u64 generation; /* counts changes that make cached paths stale */
 };
 
@@ -324,29 +355,43 @@ enum reason {
 	REASON_NO_GAIN = 12,
 };
 
+enum {
+	PATH_SIZE = 1024,  /* bytes of a path that an event carries */
+	DENIALS = 512,	   /* entries of the denials map, a power of two */
+	DENIAL_LIMIT = 128, /* denials that a domain may report in a second */
+	OTHER_LIMIT = 64,  /* other events in a second */
+};
+
+/* In the ring buffer an event ends after path_len bytes of path, padded to 8. */
 struct event {
-	__u64 time; /* CLOCK_BOOTTIME, ns */
+	__u64 number; /* counts up; place in the denials map */
+	__u64 time;   /* CLOCK_BOOTTIME, ns */
 	__u64 pod;
 	__u64 domain;
 	__u64 policy;
 	__u32 kind;
 	__u32 op;
-	__u32 access; /* enum access, for files */
+	__u32 access; /* enum access, for files; enum role_flag, for what only a flag governs */
 	__u32 reason; /* enum reason */
 	__u32 rule;
 	__s32 error;
 	__u32 family;
 	__u32 protocol;
 	__u32 port;
-	__u32 value;	  /* target pid, capability, bpf command, enum refusal */
+	__u32 value;	  /* target pid, capability, bpf command, socket type, enum refusal */
 	__u32 permissive; /* 1: reported only */
 	__u32 pid;	  /* of the process, in the initial pid namespace */
 	__u32 tid;
 	__u32 uid;
 	__u32 role;
-	__u32 pad;
+	__u32 repeats;	  /* this denial came again so often since it was first reported */
+	__u32 suppressed; /* denials of this domain that were not reported before this one */
+	__u32 device;	  /* s_dev of the file's filesystem */
+	__u32 path_len;	  /* bytes in path, which is inside that filesystem */
+	__u32 path_cut;	  /* 1: the path is longer */
 	__u8 addr[16];
 	__u8 comm[16];
+	__u8 path[1280]; /* PATH_SIZE, and room for the name that does not fit */
 };
 
 enum counter {
@@ -354,7 +399,9 @@ enum counter {
 	COUNT_LOST = 1,	      /* events that found the buffer full */
 	COUNT_FAULT = 2,      /* denied because something could not be read or found */
 	COUNT_NO_STORAGE = 3, /* forks and execs failed for lack of memory */
-	COUNTERS = 4,
+	COUNT_REPEATED = 4,    /* denials that were only counted, because they came again */
+	COUNT_SUPPRESSED = 5,  /* denials over the limit of their domain */
+	COUNTERS = 6,
 };
 
 /* What the task iterator prints for each subject. */

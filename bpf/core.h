@@ -151,54 +151,20 @@ struct query {
 	__u64 leaf;	/* address of the dentry that is judged */
 };
 
-static __noinline void report(struct query *q, const struct member *m, __u64 policy,
-			      __u32 permissive)
-{
-	__u64 id = bpf_get_current_pid_tgid();
-	struct event *e;
-
-	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-	if (!e) {
-		count(COUNT_LOST);
-		return;
-	}
-	e->time = bpf_ktime_get_boot_ns();
-	e->pod = m->pod;
-	e->domain = m->domain;
-	e->policy = policy;
-	e->kind = EVENT_DENIAL;
-	e->op = q->op;
-	e->access = q->access;
-	e->reason = q->reason;
-	e->rule = q->rule;
-	e->error = q->error;
-	e->family = q->family;
-	e->protocol = q->protocol;
-	e->port = q->port;
-	e->value = q->value;
-	e->permissive = permissive;
-	e->pid = id >> 32;
-	e->tid = (__u32)id;
-	e->uid = (__u32)bpf_get_current_uid_gid();
-	e->role = m->role;
-	e->pad = 0;
-	__builtin_memcpy(e->addr, q->addr, sizeof(e->addr));
-	bpf_get_current_comm(e->comm, sizeof(e->comm));
-	bpf_ringbuf_submit(e, 0);
-}
+#include "event.h"
 
 /* One role says no: count it, report it, and answer what the hook must return. */
-static __always_inline int refuse(struct query *q, const struct member *m, const struct policy *p,
-				  int error)
+static __always_inline int refuse(struct subject *s, struct query *q, struct member *m,
+				  const struct policy *p, int error)
 {
-	__u32 permissive = p && (p->flags & MODE_PERMISSIVE);
+	__u32 permissive = p && ((p->flags & MODE_PERMISSIVE) || (m->flags & MEMBER_PERMISSIVE));
 
 	count(COUNT_DENIED);
 	if (q->reason != REASON_RULE && q->reason != REASON_FAMILY && q->reason != REASON_REACH)
 		count(COUNT_FAULT);
 	q->error = error;
 	if (!q->quiet)
-		report(q, m, p ? p->id : 0, permissive);
+		report_denial(s, q, m, p ? p->id : 0, permissive);
 	return permissive ? 0 : -error;
 }
 
@@ -226,7 +192,7 @@ static __always_inline int decide(struct subject *s, __u32 depth, struct query *
 			q->reason = REASON_NO_POLICY;
 		else if (verdict(s, p, q))
 			continue;
-		err = refuse(q, &s->list[i], p, error);
+		err = refuse(s, q, &s->list[i], p, error);
 		if (err)
 			return err;
 	}
@@ -247,7 +213,7 @@ static __always_inline int refuse_always(struct subject *s, struct query *q, __u
 
 	q->reason = reason;
 	q->rule = 0;
-	return refuse(q, &s->list[last], NULL, error);
+	return refuse(s, q, &s->list[last], NULL, error);
 }
 
 #endif

@@ -33,8 +33,10 @@ static __always_inline void domain_put(__u64 id)
 	label = d->pod;
 	bpf_map_delete_elem(&domains, &id);
 	pod = bpf_map_lookup_elem(&pods, &label);
-	if (pod && __sync_fetch_and_add(&pod->live, -1) == 1)
+	if (pod && __sync_fetch_and_add(&pod->live, -1) == 1) {
 		bpf_map_delete_elem(&pods, &label);
+		report_pod_end(label, id);
+	}
 }
 
 /* Does list[0..n) name this domain before entry n? Each task counts once per domain. */
@@ -106,7 +108,7 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct control *c = get_control();
 	__u32 uid = uid_of(t);
-	struct domain fresh = {};
+	struct domain *fresh = &p->draft;
 	struct pod held = {};
 	struct domain *d;
 	struct pod *pod;
@@ -134,22 +136,23 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 	}
 	*id = __sync_fetch_and_add(&c->domains, 1) + 1;
 	*label = p->pod ? p->pod : (1ULL << 32 | *id);
-	fresh.pod = *label;
-	fresh.uid = uid;
-	fresh.live = 1;
-	fresh.depth = depth;
+	__builtin_memset(fresh, 0, sizeof(*fresh));
+	fresh->pod = *label;
+	fresh->uid = uid;
+	fresh->live = 1;
+	fresh->depth = depth;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i >= depth)
 			break;
 		if (i < s->depth) {
-			fresh.list[i] = s->list[i];
+			fresh->list[i] = s->list[i];
 			continue;
 		}
-		fresh.list[i].domain = *id;
-		fresh.list[i].pod = *label;
-		fresh.list[i].role = p->roles[(i - s->depth) & (ROLE_DEPTH - 1)];
+		fresh->list[i].domain = *id;
+		fresh->list[i].pod = *label;
+		fresh->list[i].role = p->roles[(i - s->depth) & (ROLE_DEPTH - 1)];
 	}
-	if (bpf_map_update_elem(&domains, id, &fresh, BPF_NOEXIST))
+	if (bpf_map_update_elem(&domains, id, fresh, BPF_NOEXIST))
 		return REFUSED_FULL;
 	pod = bpf_map_lookup_elem(&pods, label);
 	if (pod && __sync_fetch_and_add(&pod->live, 1) > 0) {
@@ -209,6 +212,7 @@ static __always_inline __u32 stage(struct pending *p)
 			break;
 		s->list[at].domain = domain;
 		s->list[at].pod = label;
+		s->list[at].flags = p->member_flags;
 	}
 	s->staged_flags = s->flags | p->flags;
 	s->staged = depth;
@@ -264,7 +268,7 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 		return -(PRCTL_OK + (s ? (int)(s->depth & 15) : 0));
 	}
 	p = bpf_task_storage_get(&pending_enrollments, t, 0,
-				 op == PRCTL_ARM || op == PRCTL_POD ? BPF_LOCAL_STORAGE_GET_F_CREATE
+				 op == PRCTL_ARM || op == PRCTL_POD || op == PRCTL_PERMISSIVE ? BPF_LOCAL_STORAGE_GET_F_CREATE
 								    : 0);
 	switch (op) {
 	case PRCTL_ARM:
@@ -276,6 +280,11 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 		if (!p)
 			return -(PRCTL_REFUSED + REFUSED_MEMORY);
 		p->pod = value;
+		return -PRCTL_OK;
+	case PRCTL_PERMISSIVE:
+		if (!p)
+			return -(PRCTL_REFUSED + REFUSED_MEMORY);
+		p->member_flags |= MEMBER_PERMISSIVE;
 		return -PRCTL_OK;
 	case PRCTL_CLEAR:
 		if (p)
@@ -318,7 +327,7 @@ int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
 	nobody.pod = p->pod;
 	q.value = p->reason;
 	q.reason = REASON_ENROLL;
-	return refuse(&q, &nobody, NULL, EPERM);
+	return refuse(NULL, &q, &nobody, NULL, EPERM);
 }
 
 SEC("lsm/bprm_committed_creds")
@@ -330,12 +339,18 @@ void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
 	if (!t->bpf_storage || !acting())
 		return;
 	s = bpf_task_storage_get(&subjects, t, 0, 0);
-	if (!s || !s->staged)
+	if (!s)
 		return;
+	if (!s->staged) {
+		if (s->depth)
+			report_exec(s, bprm, EVENT_EXEC);
+		return;
+	}
 	s->flags = s->staged_flags;
 	s->depth = s->staged;
 	s->staged = 0;
 	bpf_task_storage_delete(&pending_enrollments, t);
+	report_exec(s, bprm, EVENT_ENROLL);
 }
 
 SEC("lsm.s/task_alloc")
@@ -372,6 +387,7 @@ void BPF_PROG(enroll_free, struct task_struct *task)
 	s = bpf_task_storage_get(&subjects, task, 0, 0);
 	if (!s)
 		return;
+	tell_repeats(s);
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if ((i >= s->depth && i >= s->staged) || named_before(s, i))
 			continue;

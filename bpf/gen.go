@@ -9,4 +9,4 @@
 // Little-endian machines only. See README.md for the table of hooks and known gaps.
 package bpf
 
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel -go-package bpf -type policy -type role -type start_key -type page -type subject -type pending -type member -type domain -type pod -type control -type event -type subject_info -type role_flag -type socket_kind -type file_state -type refusal -type op -type reason -type counter -type event_kind -type access -type prctl -type abi -type start_kind Jail jail.bpf.c -- -I/usr/include/x86_64-linux-gnu -O2 -Wall -Werror -mcpu=v3
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel -go-package bpf -type policy -type role -type start_key -type page -type subject -type pending -type member -type domain -type pod -type control -type event -type subject_info -type role_flag -type socket_kind -type file_state -type refusal -type op -type reason -type counter -type event_kind -type access -type prctl -type abi -type start_kind -type told -type member_flag Jail jail.bpf.c -- -I/usr/include/x86_64-linux-gnu -O2 -Wall -Werror -mcpu=v3

@@ -43,6 +43,7 @@ type JailControl struct {
 	Sealed     uint32
 	Domains    uint64
 	Policies   uint64
+	Denials    uint64
 	Generation uint64
 }
 
@@ -53,20 +54,27 @@ const (
 	JailCounterCOUNT_LOST       JailCounter = 1
 	JailCounterCOUNT_FAULT      JailCounter = 2
 	JailCounterCOUNT_NO_STORAGE JailCounter = 3
-	JailCounterCOUNTERS         JailCounter = 4
+	JailCounterCOUNT_REPEATED   JailCounter = 4
+	JailCounterCOUNT_SUPPRESSED JailCounter = 5
+	JailCounterCOUNTERS         JailCounter = 6
 )
 
 type JailDomain struct {
-	_     structs.HostLayout
-	Pod   uint64
-	Uid   uint32
-	Depth uint32
-	Live  int64
-	List  [8]JailMember
+	_          structs.HostLayout
+	Pod        uint64
+	Uid        uint32
+	Depth      uint32
+	Window     uint64
+	Reported   [2]uint32
+	Suppressed uint32
+	Pad        uint32
+	Live       int64
+	List       [8]JailMember
 }
 
 type JailEvent struct {
 	_          structs.HostLayout
+	Number     uint64
 	Time       uint64
 	Pod        uint64
 	Domain     uint64
@@ -86,9 +94,14 @@ type JailEvent struct {
 	Tid        uint32
 	Uid        uint32
 	Role       uint32
-	Pad        uint32
+	Repeats    uint32
+	Suppressed uint32
+	Device     uint32
+	PathLen    uint32
+	PathCut    uint32
 	Addr       [16]uint8
 	Comm       [16]uint8
+	Path       [1280]uint8
 }
 
 type JailEventKind uint32
@@ -114,7 +127,15 @@ type JailMember struct {
 	Pod    uint64
 	Role   uint32
 	Slot   uint32
+	Flags  uint32
+	Pad    uint32
 }
+
+type JailMemberFlag uint32
+
+const (
+	JailMemberFlagMEMBER_PERMISSIVE JailMemberFlag = 1
+)
 
 type JailOp uint32
 
@@ -144,13 +165,14 @@ type JailPage struct {
 }
 
 type JailPending struct {
-	_      structs.HostLayout
-	Count  uint32
-	Reason uint32
-	Flags  uint32
-	Pad    uint32
-	Pod    uint64
-	Roles  [8]uint32
+	_           structs.HostLayout
+	Count       uint32
+	Reason      uint32
+	Flags       uint32
+	MemberFlags uint32
+	Pod         uint64
+	Roles       [8]uint32
+	Draft       JailDomain
 }
 
 type JailPod struct {
@@ -186,15 +208,16 @@ type JailPolicy struct {
 type JailPrctl uint32
 
 const (
-	JailPrctlPRCTL_JAIL    JailPrctl = 1245792588
-	JailPrctlPRCTL_ARM     JailPrctl = 1
-	JailPrctlPRCTL_CLEAR   JailPrctl = 2
-	JailPrctlPRCTL_COUNT   JailPrctl = 3
-	JailPrctlPRCTL_REASON  JailPrctl = 4
-	JailPrctlPRCTL_DEPTH   JailPrctl = 5
-	JailPrctlPRCTL_POD     JailPrctl = 6
-	JailPrctlPRCTL_OK      JailPrctl = 4000
-	JailPrctlPRCTL_REFUSED JailPrctl = 4040
+	JailPrctlPRCTL_JAIL       JailPrctl = 1245792588
+	JailPrctlPRCTL_ARM        JailPrctl = 1
+	JailPrctlPRCTL_CLEAR      JailPrctl = 2
+	JailPrctlPRCTL_COUNT      JailPrctl = 3
+	JailPrctlPRCTL_REASON     JailPrctl = 4
+	JailPrctlPRCTL_DEPTH      JailPrctl = 5
+	JailPrctlPRCTL_PERMISSIVE JailPrctl = 7
+	JailPrctlPRCTL_POD        JailPrctl = 6
+	JailPrctlPRCTL_OK         JailPrctl = 4000
+	JailPrctlPRCTL_REFUSED    JailPrctl = 4040
 )
 
 type JailReason uint32
@@ -291,7 +314,23 @@ type JailSubject struct {
 	Flags       uint32
 	StagedFlags uint32
 	List        [8]JailMember
-	Walk        struct {
+	Latest      struct {
+		_       structs.HostLayout
+		Number  uint64
+		Leaf    uint64
+		Domain  uint64
+		Told    uint64
+		Op      uint32
+		Access  uint32
+		Reason  uint32
+		Rule    uint32
+		Role    uint32
+		Value   uint32
+		Port    uint32
+		Repeats uint32
+		Addr    [16]uint8
+	}
+	Walk struct {
 		_      structs.HostLayout
 		Name   [64]uint64
 		Len    [64]uint32
@@ -312,12 +351,19 @@ type JailSubjectInfo struct {
 	List  [8]JailMember
 }
 
+type JailTold struct {
+	_     structs.HostLayout
+	Kind  uint32
+	Value uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	JailMapControlBlock       = "control_block"
 	JailMapCounters           = "counters"
+	JailMapDenials            = "denials"
 	JailMapDomains            = "domains"
 	JailMapEvents             = "events"
 	JailMapPendingEnrollments = "pending_enrollments"
@@ -349,6 +395,7 @@ const (
 	JailProgProcSetuid        = "proc_setuid"
 	JailProgProcTraceme       = "proc_traceme"
 	JailProgSubjectsIter      = "subjects_iter"
+	JailProgTell              = "tell"
 	JailVarExported           = "exported"
 	JailVarInstance           = "instance"
 )
@@ -416,6 +463,7 @@ type JailProgramSpecs struct {
 	ProcSetuid   *ebpf.ProgramSpec `ebpf:"proc_setuid"`
 	ProcTraceme  *ebpf.ProgramSpec `ebpf:"proc_traceme"`
 	SubjectsIter *ebpf.ProgramSpec `ebpf:"subjects_iter"`
+	Tell         *ebpf.ProgramSpec `ebpf:"tell"`
 }
 
 // JailMapSpecs contains maps before they are loaded into the kernel.
@@ -424,6 +472,7 @@ type JailProgramSpecs struct {
 type JailMapSpecs struct {
 	ControlBlock       *ebpf.MapSpec `ebpf:"control_block"`
 	Counters           *ebpf.MapSpec `ebpf:"counters"`
+	Denials            *ebpf.MapSpec `ebpf:"denials"`
 	Domains            *ebpf.MapSpec `ebpf:"domains"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	PendingEnrollments *ebpf.MapSpec `ebpf:"pending_enrollments"`
@@ -466,6 +515,7 @@ func (o *JailObjects) Close() error {
 type JailMaps struct {
 	ControlBlock       *ebpf.Map `ebpf:"control_block"`
 	Counters           *ebpf.Map `ebpf:"counters"`
+	Denials            *ebpf.Map `ebpf:"denials"`
 	Domains            *ebpf.Map `ebpf:"domains"`
 	Events             *ebpf.Map `ebpf:"events"`
 	PendingEnrollments *ebpf.Map `ebpf:"pending_enrollments"`
@@ -482,6 +532,7 @@ func (m *JailMaps) Close() error {
 	return _JailClose(
 		m.ControlBlock,
 		m.Counters,
+		m.Denials,
 		m.Domains,
 		m.Events,
 		m.PendingEnrollments,
@@ -528,6 +579,7 @@ type JailPrograms struct {
 	ProcSetuid   *ebpf.Program `ebpf:"proc_setuid"`
 	ProcTraceme  *ebpf.Program `ebpf:"proc_traceme"`
 	SubjectsIter *ebpf.Program `ebpf:"subjects_iter"`
+	Tell         *ebpf.Program `ebpf:"tell"`
 }
 
 func (p *JailPrograms) Close() error {
@@ -553,6 +605,7 @@ func (p *JailPrograms) Close() error {
 		p.ProcSetuid,
 		p.ProcTraceme,
 		p.SubjectsIter,
+		p.Tell,
 	)
 }
 

@@ -171,6 +171,7 @@ struct proc_inode {
 struct linux_binprm {
 	struct file *file;
 	struct cred *cred;
+	const char *filename;
 };
 
 struct sockaddr {

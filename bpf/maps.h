@@ -25,6 +25,8 @@ const struct {
 	enum event_kind event_kind;
 	enum op op;
 	enum reason reason;
+	enum member_flag member_flag;
+	enum subject_flag subject_flag;
 	enum counter counter;
 } *exported __attribute__((unused));
 
@@ -130,6 +132,14 @@ struct {
 	__uint(max_entries, 1 << 20);
 	__type(value, struct event);
 } events SEC(".maps");
+
+/* The latest denials, by number modulo the size: read without consuming anything. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, DENIALS);
+	__type(key, __u32);
+	__type(value, struct event);
+} denials SEC(".maps");
 
 /* enum counter -> count, per CPU. */
 struct {

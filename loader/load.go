@@ -23,6 +23,7 @@ const Dir = bpffs + "/jail"
 
 const (
 	mapsDir  = Dir + "/maps"
+	progsDir = Dir + "/programs"
 	linksDir = Dir + "/links"
 	instance = 1
 )
@@ -139,7 +140,7 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err != nil {
 		return err
 	}
-	if err := k.pin(links); err != nil {
+	if err := k.pin(links, coll.Programs["tell"]); err != nil {
 		return err
 	}
 	if err := k.selfTest(ctx); err != nil {
@@ -175,6 +176,9 @@ func checkRenames(coll *ebpf.Collection) error {
 func attach(programs map[string]*ebpf.Program) (map[string]link.Link, error) {
 	links := make(map[string]link.Link)
 	for _, name := range slices.Sorted(maps.Keys(programs)) {
+		if programs[name].Type() == ebpf.Syscall {
+			continue
+		}
 		l, err := attachOne(programs[name])
 		if err != nil {
 			return links, fmt.Errorf("attach %s: %w", name, translate(err))
@@ -191,9 +195,9 @@ func attachOne(prog *ebpf.Program) (link.Link, error) {
 	return link.AttachLSM(link.LSMOptions{Program: prog})
 }
 
-func (k *Kernel) pin(links map[string]link.Link) error {
+func (k *Kernel) pin(links map[string]link.Link, tell *ebpf.Program) error {
 	dir := linkDir(instance)
-	for _, d := range []string{Dir, mapsDir, linksDir, dir} {
+	for _, d := range []string{Dir, mapsDir, progsDir, linksDir, dir} {
 		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
@@ -202,6 +206,9 @@ func (k *Kernel) pin(links map[string]link.Link) error {
 		if err := m.Pin(filepath.Join(mapsDir, name)); err != nil {
 			return fmt.Errorf("pin map %s: %w", name, translate(err))
 		}
+	}
+	if err := tell.Pin(filepath.Join(progsDir, "tell")); err != nil {
+		return fmt.Errorf("pin program tell: %w", translate(err))
 	}
 	for name, l := range links {
 		if err := l.Pin(filepath.Join(dir, name)); err != nil {

@@ -53,13 +53,12 @@ func (t mountTable) winners() map[uint32]*mountinfo.Info {
 }
 
 func (t mountTable) environment() profiles.Env {
-	won := t.winners()
 	env := profiles.Env{
 		Magic: profiles.DefaultMagic(), CharDevices: profiles.DefaultCharDevices(),
 		Resolve: t.resolve,
 	}
 	for _, m := range t {
-		if won[device(m)] == m && !byType[m.FSType] {
+		if !byType[m.FSType] {
 			env.Mounts = append(env.Mounts, profiles.Mount{Device: device(m), Root: m.Root, Point: m.Mountpoint})
 		}
 	}

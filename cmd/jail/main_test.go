@@ -39,6 +39,13 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			// The machine's own /etc/jail must not matter.
 			e.Setenv(configEnv, filepath.Join(e.WorkDir, "etc"))
+			// Nor must entries that this user may not search: a command that could be
+			// there is "cannot execute", not "not found".
+			path := slices.DeleteFunc(filepath.SplitList(e.Getenv("PATH")), func(dir string) bool {
+				_, err := os.Stat(filepath.Join(dir, "x"))
+				return errors.Is(err, os.ErrPermission)
+			})
+			e.Setenv("PATH", strings.Join(path, string(filepath.ListSeparator)))
 			return os.MkdirAll(filepath.Join(e.WorkDir, "etc", rolesDir), 0o755)
 		},
 		Condition: condition,

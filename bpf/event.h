@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Events: what is told of a verdict, how often, and where it is kept. Nothing here
+ * costs anything while operations are allowed.
+ *
+ * A denial is written into its place in the denials map and copied from there to the
+ * ring buffer. The same denial again, by the same task, is only counted; the count is
+ * told once a second, at the next other denial, and at the task's end. Beyond a limit
+ * per domain and second denials are counted and not told.
+ */
+#ifndef JAIL_EVENT_H
+#define JAIL_EVENT_H
+
+enum {
+	SECOND = 1000000000,
+	EVENT_HEAD = __builtin_offsetof(struct event, path),
+	EXEC_PATH = 256,
+};
+
+/* Writes the path of dentry `leaf` into the event. In file.h. */
+int file_path(struct walk *w, struct event *e, __u64 leaf);
+
+/* May this domain report one more? Counts it. `other`: not a denial. */
+static __always_inline int within_limit(__u64 id, __u64 now, __u32 other, __u32 *suppressed)
+{
+	struct domain *d = bpf_map_lookup_elem(&domains, &id);
+
+	*suppressed = 0;
+	if (!d)
+		return 1;
+	if (now - d->window > SECOND) {
+		d->window = now;
+		d->reported[0] = 0;
+		d->reported[1] = 0;
+	}
+	if (other)
+		return __sync_fetch_and_add(&d->reported[1], 1) < OTHER_LIMIT;
+	if (__sync_fetch_and_add(&d->reported[0], 1) >= DENIAL_LIMIT) {
+		__sync_fetch_and_add(&d->suppressed, 1);
+		return 0;
+	}
+	*suppressed = d->suppressed;
+	if (*suppressed)
+		__sync_fetch_and_add(&d->suppressed, -*suppressed);
+	return 1;
+}
+
+static __always_inline void send(struct event *e)
+{
+	__u32 len = e->path_len;
+
+	opaque(len);
+	if (len > PATH_SIZE)
+		len = PATH_SIZE;
+	if (bpf_ringbuf_output(&events, e, EVENT_HEAD + ((len + 7) & ~7U), 0))
+		count(COUNT_LOST);
+}
+
+static __always_inline struct event *denial_at(__u64 number)
+{
+	__u32 place = number & (DENIALS - 1);
+	struct event *e = bpf_map_lookup_elem(&denials, &place);
+
+	return e && e->number == number ? e : NULL;
+}
+
+/* Tell how often the subject's latest denial came again. */
+static __always_inline void tell_repeats(struct subject *s)
+{
+	struct latest *l = &s->latest;
+	struct event *e;
+
+	if (!l->repeats)
+		return;
+	e = denial_at(l->number);
+	if (e) {
+		e->repeats += l->repeats;
+		send(e);
+	}
+	l->repeats = 0;
+}
+
+static __always_inline int same_as_latest(const struct latest *l, const struct query *q,
+					  const struct member *m)
+{
+	return l->number && l->op == q->op && l->access == q->access && l->reason == q->reason &&
+	       l->rule == q->rule && l->leaf == q->leaf && l->value == q->value &&
+	       l->port == q->port && l->role == m->role && l->domain == m->domain &&
+	       !__builtin_memcmp(l->addr, q->addr, sizeof(l->addr));
+}
+
+/* Report a denial. Global: verified once. s is NULL for a task that is no subject yet. */
+__noinline int report_denial(struct subject *s, struct query *q, struct member *m, __u64 policy,
+			     __u32 permissive)
+{
+	__u64 now = bpf_ktime_get_boot_ns(), id, number;
+	struct control *c = get_control();
+	__u32 place, suppressed;
+	struct event *e;
+
+	if (!q || !m || !c)
+		return 0;
+	if (s && same_as_latest(&s->latest, q, m)) {
+		count(COUNT_REPEATED);
+		s->latest.repeats++;
+		if (now - s->latest.told > SECOND) {
+			s->latest.told = now;
+			tell_repeats(s);
+		}
+		return 0;
+	}
+	if (s)
+		tell_repeats(s);
+	if (!within_limit(m->domain, now, 0, &suppressed)) {
+		count(COUNT_SUPPRESSED);
+		if (s)
+			s->latest.number = 0;
+		return 0;
+	}
+	number = __sync_fetch_and_add(&c->denials, 1) + 1;
+	place = number & (DENIALS - 1);
+	e = bpf_map_lookup_elem(&denials, &place);
+	if (!e)
+		return 0;
+	id = bpf_get_current_pid_tgid();
+	e->number = 0; /* not whole until the end */
+	e->time = now;
+	e->pod = m->pod;
+	e->domain = m->domain;
+	e->policy = policy;
+	e->kind = EVENT_DENIAL;
+	e->op = q->op;
+	e->access = q->access;
+	e->reason = q->reason;
+	e->rule = q->rule;
+	e->error = q->error;
+	e->family = q->family;
+	e->protocol = q->protocol;
+	e->port = q->port;
+	e->value = q->value;
+	e->permissive = permissive;
+	e->pid = id >> 32;
+	e->tid = (__u32)id;
+	e->uid = (__u32)bpf_get_current_uid_gid();
+	e->role = m->role;
+	e->repeats = 0;
+	e->suppressed = suppressed;
+	e->device = 0;
+	e->path_len = 0;
+	e->path_cut = 0;
+	__builtin_memcpy(e->addr, q->addr, sizeof(e->addr));
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	if (q->leaf && s)
+		file_path(&s->walk, e, q->leaf);
+	e->number = number;
+	send(e);
+	if (s) {
+		struct latest *l = &s->latest;
+
+		l->number = number;
+		l->leaf = q->leaf;
+		l->domain = m->domain;
+		l->told = now;
+		l->op = q->op;
+		l->access = q->access;
+		l->reason = q->reason;
+		l->rule = q->rule;
+		l->role = m->role;
+		l->value = q->value;
+		l->port = q->port;
+		l->repeats = 0;
+		__builtin_memcpy(l->addr, q->addr, sizeof(l->addr));
+	}
+	return 0;
+}
+
+/* An event that is no denial, with room for a short path; NULL: lost. */
+static __always_inline struct event *lifecycle(__u32 kind)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct event *e = bpf_ringbuf_reserve(&events, EVENT_HEAD + EXEC_PATH, 0);
+
+	if (!e) {
+		count(COUNT_LOST);
+		return NULL;
+	}
+	__builtin_memset(e, 0, EVENT_HEAD);
+	e->kind = kind;
+	e->time = bpf_ktime_get_boot_ns();
+	e->pid = id >> 32;
+	e->tid = (__u32)id;
+	e->uid = (__u32)bpf_get_current_uid_gid();
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	return e;
+}
+
+/* An exec inside a jail, or the one that entered it. */
+static __always_inline void report_exec(struct subject *s, struct linux_binprm *bprm, __u32 kind)
+{
+	__u32 last = (s->depth - 1) & (ROLE_DEPTH - 1), none;
+	const struct member *m = &s->list[last];
+	struct event *e;
+	long len;
+
+	if (!within_limit(m->domain, bpf_ktime_get_boot_ns(), 1, &none))
+		return;
+	e = lifecycle(kind);
+	if (!e)
+		return;
+	e->op = kind == EVENT_EXEC ? OP_EXEC : OP_ENROLL;
+	e->pod = m->pod;
+	e->domain = m->domain;
+	e->role = m->role;
+	e->value = s->depth;
+	len = bpf_probe_read_kernel_str(e->path, EXEC_PATH, bprm->filename);
+	if (len > 0)
+		e->path_len = len - 1;
+	bpf_ringbuf_submit(e, 0);
+}
+
+static __always_inline void report_pod_end(__u64 pod, __u64 domain)
+{
+	struct event *e = lifecycle(EVENT_POD_END);
+
+	if (!e)
+		return;
+	e->pod = pod;
+	e->domain = domain;
+	bpf_ringbuf_submit(e, 0);
+}
+
+struct told {
+	__u32 kind;
+	__u32 value;
+};
+
+/* Run by the loader to write its own doings into the ring buffer. */
+SEC("syscall")
+int tell(struct told *told)
+{
+	struct event *e = lifecycle(told->kind);
+
+	if (!e)
+		return 1;
+	e->value = told->value;
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+#endif
