@@ -4,7 +4,7 @@ KERNEL  ?= 6.18
 DESTDIR ?=
 FUZZTIME ?= 30s
 export CGO_ENABLED = 0
-VM = go run ./scripts/vm
+VM = scripts/vm.sh
 
 all: dist/jail ## build the one static binary
 
@@ -57,6 +57,7 @@ install: dist/jail
 	install -D -m 0755 dist/jail $(DESTDIR)/usr/bin/jail
 	install -D -m 0644 scripts/systemd/jail-load.service $(DESTDIR)/usr/lib/systemd/system/jail-load.service
 	install -D -m 0644 cmd/jail/man/jail.1 $(DESTDIR)/usr/share/man/man1/jail.1
+	install -D -m 0644 cmd/jail/man/jail.toml.5 $(DESTDIR)/usr/share/man/man5/jail.toml.5
 	install -d -m 0755 $(DESTDIR)/etc/jail/roles.d
 
 help: ## this list

@@ -232,9 +232,9 @@ struct domain {
 	__u64 pod;
 	__u32 uid;
 	__u32 depth;
-	__u64 window;	  /* second in which the two below count, ns */
+	__u64 window;	   /* second in which the two below count, ns */
 	__u32 reported[2]; /* denials, and other events, in this window */
-	__u32 suppressed; /* denials over the limit, not yet told */
+	__u32 suppressed;  /* denials over the limit, not yet told */
 	__u32 pad;
 	__s64 live; /* tasks whose list names the domain; an entry that reached 0 is dead */
 	struct member list[8]; /* the list that its founder had */
@@ -243,10 +243,10 @@ struct domain {
 /* Value of the pending_enrollments map (task storage): consumed by the next exec. */
 struct pending {
 	__u32 count;
-	__u32 reason; /* enum refusal: why the last exec was not enrolled */
-	__u32 flags;  /* enum subject_flag */
+	__u32 reason;	    /* enum refusal: why the last exec was not enrolled */
+	__u32 flags;	    /* enum subject_flag */
 	__u32 member_flags; /* enum member_flag of what is armed */
-	__u64 pod; /* 0: make one up */
+	__u64 pod;	    /* 0: make one up */
 	__u32 roles[8];
 	struct domain draft; /* too large for a BPF stack */
 };
@@ -284,7 +284,7 @@ enum prctl {
 	PRCTL_COUNT = 3,	 /* answers PRCTL_OK + roles armed */
 	PRCTL_REASON = 4,	 /* answers PRCTL_REFUSED + why the last exec was not enrolled */
 	PRCTL_DEPTH = 5,	 /* answers PRCTL_OK + depth of the caller's own list */
-	PRCTL_PERMISSIVE = 7, /* what is armed enters permissive */
+	PRCTL_PERMISSIVE = 7,	 /* what is armed enters permissive */
 	PRCTL_POD = 6,		 /* arg3 pod: the label for what is armed */
 	PRCTL_OK = 4000,
 	PRCTL_REFUSED = 4040,
@@ -303,7 +303,7 @@ struct control {
 	__u32 sealed;
 	__u64 domains;	  /* counts up; the newest domain's id */
 	__u64 policies;	  /* counts up; the newest policy's id */
-	__u64 denials; /* counts up: the newest entry of the denials map */
+	__u64 denials;	  /* counts up: the newest entry of the denials map */
 	__u64 generation; /* counts changes that make cached paths stale */
 };
 
@@ -356,10 +356,10 @@ enum reason {
 };
 
 enum {
-	PATH_SIZE = 1024,  /* bytes of a path that an event carries */
-	DENIALS = 512,	   /* entries of the denials map, a power of two */
+	PATH_SIZE = 1024,   /* bytes of a path that an event carries */
+	DENIALS = 512,	    /* entries of the denials map, a power of two */
 	DENIAL_LIMIT = 128, /* denials that a domain may report in a second */
-	OTHER_LIMIT = 64,  /* other events in a second */
+	OTHER_LIMIT = 64,   /* other events in a second */
 };
 
 /* In the ring buffer an event ends after path_len bytes of path, padded to 8. */
@@ -399,8 +399,8 @@ enum counter {
 	COUNT_LOST = 1,	      /* events that found the buffer full */
 	COUNT_FAULT = 2,      /* denied because something could not be read or found */
 	COUNT_NO_STORAGE = 3, /* forks and execs failed for lack of memory */
-	COUNT_REPEATED = 4,    /* denials that were only counted, because they came again */
-	COUNT_SUPPRESSED = 5,  /* denials over the limit of their domain */
+	COUNT_REPEATED = 4,   /* denials that were only counted, because they came again */
+	COUNT_SUPPRESSED = 5, /* denials over the limit of their domain */
 	COUNTERS = 6,
 };
 

@@ -268,8 +268,9 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 		return -(PRCTL_OK + (s ? (int)(s->depth & 15) : 0));
 	}
 	p = bpf_task_storage_get(&pending_enrollments, t, 0,
-				 op == PRCTL_ARM || op == PRCTL_POD || op == PRCTL_PERMISSIVE ? BPF_LOCAL_STORAGE_GET_F_CREATE
-								    : 0);
+				 op == PRCTL_ARM || op == PRCTL_POD || op == PRCTL_PERMISSIVE
+					 ? BPF_LOCAL_STORAGE_GET_F_CREATE
+					 : 0);
 	switch (op) {
 	case PRCTL_ARM:
 		if (!p)

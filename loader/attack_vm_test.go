@@ -210,4 +210,3 @@ func testKernel(t *testing.T) *Kernel {
 	t.Cleanup(func() { _ = k.Close() })
 	return k
 }
-

@@ -27,7 +27,7 @@ type Status struct {
 	Roles    int      `json:"roles"`
 	Subjects int      `json:"subjects"` // threads
 	Denied   uint64   `json:"denied"`
-	Lost     uint64   `json:"lost"` // events that found the buffer full
+	Lost     uint64   `json:"lost"`   // events that found the buffer full
 	Faults   uint64   `json:"faults"` // denied because something could not be read or found
 }
 
