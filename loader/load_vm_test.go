@@ -1,0 +1,218 @@
+//go:build vm
+
+package loader
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"jail/profiles"
+)
+
+// unload removes what an earlier test of this binary loaded.
+func unload(t *testing.T) {
+	t.Helper()
+	if err := Unload(true); err != nil && !errors.Is(err, ErrNotLoaded) {
+		t.Fatal(err)
+	}
+}
+
+// sleeper starts a process under `worker` that lives until the test ends.
+func sleeper(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command(attackBinary, "-j", "7", "E00_sleep")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+}
+
+func waitSubjects(t *testing.T, k *Kernel, want int) {
+	t.Helper()
+	for range 200 {
+		list, err := k.Subjects()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == want {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("never saw %d subjects", want)
+}
+
+func TestFullDomainsMapRefusesTheExec(t *testing.T) {
+	unload(t)
+	k, err := Load(t.Context(), Options{Roles: profiles.Builtins().Roles(), MaxDomains: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	sleeper(t)
+	sleeper(t)
+	waitSubjects(t, k, 2)
+	out, err := exec.Command(attackBinary, "-j", "7", "E00_sleep").CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 202 || !strings.Contains(string(out), "exec:") {
+		t.Errorf("the third jail: %v: %s", err, out)
+	}
+	waitSubjects(t, k, 2)
+}
+
+func TestOtherABIIsRefused(t *testing.T) {
+	k := testKernel(t)
+	c, err := k.control()
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := c
+	c.Abi = 999
+	if err := k.setControl(c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(); !errors.Is(err, ErrABI) {
+		t.Errorf("open: %v, want ErrABI", err)
+	}
+	if _, err := Load(t.Context(), Options{}); !errors.Is(err, ErrABI) {
+		t.Errorf("load: %v, want ErrABI", err)
+	}
+	if err := k.setControl(good); err != nil {
+		t.Fatal(err)
+	}
+	k2, err := Open()
+	if err != nil {
+		t.Fatalf("control: %v", err)
+	}
+	_ = k2.Close()
+}
+
+func TestInterruptedLoadIsRemovedAndDoneAgain(t *testing.T) {
+	k := testKernel(t)
+	c, err := k.control()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Door = 0 // what a loader that was killed before the end leaves
+	if err := k.setControl(c); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(linkDir(instance) + "/file_open"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(t.Context(), Options{Roles: profiles.Builtins().Roles()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if err := again.whole(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLostPinIsNotWhole(t *testing.T) {
+	k := testKernel(t)
+	pin := linkDir(instance) + "/net_bind"
+	kept, err := link.LoadPinnedLink(pin, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	if err := kept.Unpin(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := k.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Whole || len(s.Missing) != 1 || s.Missing[0] != "net_bind" {
+		t.Errorf("status %+v, want net_bind missing", s)
+	}
+	if _, err := Load(t.Context(), Options{}); err == nil {
+		t.Error("load took half a set of pins for a whole one")
+	}
+	if err := kept.Pin(pin); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = k.Status(); err != nil || !s.Whole {
+		t.Errorf("control: %+v, %v", s, err)
+	}
+}
+
+// TestFailedAttachLeavesNothing fills a hook's slots, so that one of our programs
+// cannot be attached: all or nothing.
+func TestFailedAttachLeavesNothing(t *testing.T) {
+	unload(t)
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.LSM, AttachType: ebpf.AttachLSMMac, AttachTo: "task_fix_setuid", License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog.Close()
+	var fillers []link.Link
+	defer func() {
+		for _, l := range fillers {
+			_ = l.Close()
+		}
+	}()
+	for range 100 {
+		p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+			Type: ebpf.LSM, AttachType: ebpf.AttachLSMMac, AttachTo: "task_fix_setuid", License: "GPL",
+			Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := link.AttachLSM(link.LSMOptions{Program: p})
+		_ = p.Close()
+		if err != nil {
+			break
+		}
+		fillers = append(fillers, l)
+	}
+	if len(fillers) == 100 {
+		t.Fatal("the hook never filled up")
+	}
+	if _, err := Load(t.Context(), Options{Roles: profiles.Builtins().Roles()}); !errors.Is(err, unix.E2BIG) {
+		t.Errorf("load: %v, want E2BIG", err)
+	}
+	if entries, err := os.ReadDir(Dir); err == nil {
+		t.Errorf("left behind: %v", entries)
+	}
+	for _, l := range fillers {
+		_ = l.Close()
+	}
+	fillers = nil
+	for range 100 { // the slots are given back a moment later
+		k, err := Load(t.Context(), Options{Roles: profiles.Builtins().Roles()})
+		if err == nil {
+			_ = k.Close()
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("control: load fails although the slots are free again")
+}
+
+func TestUnloadInsideAJailIsRefused(t *testing.T) {
+	k := testKernel(t)
+	sleeper(t)
+	waitSubjects(t, k, 1)
+	if err := Unload(false); !errors.Is(err, ErrBusy) {
+		t.Errorf("unload: %v, want ErrBusy", err)
+	}
+	if err := k.whole(); err != nil {
+		t.Errorf("the refused unload changed something: %v", err)
+	}
+}
