@@ -14,6 +14,7 @@ enum abi {
 	NAME_SIZE = 32,	      /* bytes of a role name, NUL included */
 	POLICY_SLOTS = 16384, /* roles, and policies, that may live at once; slot 0 is never used */
 	PAGE_BYTES = 8192,    /* one element of a policy's tables */
+	NO_ROLE = 0xffffffff, /* no role has this id */
 	TABLE_PAGES = 1024,   /* most pages of one policy */
 };
 

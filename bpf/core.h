@@ -49,6 +49,56 @@ static __always_inline int acting(void)
 	return !c || c->instance == instance;
 }
 
+extern void bpf_task_storage_get_recur __ksym __weak;
+
+/*
+ * Before 6.2 a look-up in task storage also fails while any other use of it is under
+ * way on this CPU, by a task that was preempted there: "no entry" may be a lie. Later
+ * kernels spare LSM programs that; there the symbol of the other form exists. This
+ * looks for the entry by hand, in the task's list; too many elements count as found.
+ */
+static __always_inline int has_entry(struct task_struct *task, __u32 map_id)
+{
+	struct bpf_local_storage *storage = task->bpf_storage;
+	struct hlist_node *node;
+
+	if (&bpf_task_storage_get_recur || !storage)
+		return 0;
+	node = BPF_CORE_READ(storage, list.first);
+	for (int i = 0; i < 16; i++) {
+		struct bpf_local_storage_elem *e;
+		struct bpf_local_storage_map *map;
+
+		if (!node)
+			return 0;
+		e = (void *)node - bpf_core_field_offset(struct bpf_local_storage_elem, snode);
+		map = BPF_CORE_READ(e, sdata.smap);
+		if (BPF_CORE_READ(map, map.id) == map_id)
+			return 1;
+		node = BPF_CORE_READ(node, next);
+	}
+	return 1;
+}
+
+#define id_of(map) (((struct bpf_map *)(map))->id)
+
+/* A task's entry, NULL, or the entry that allows nothing, where it cannot be told. */
+static __always_inline struct subject *entry_of(struct task_struct *task)
+{
+	struct subject *s = bpf_task_storage_get(&subjects, task, 0, 0);
+	__u32 key = 0;
+
+	if (s || !has_entry(task, id_of(&subjects)))
+		return s;
+	count(COUNT_FAULT);
+	return bpf_map_lookup_elem(&unknown_subject, &key);
+}
+
+static __always_inline int is_unknown(const struct subject *s)
+{
+	return s->list[0].role == NO_ROLE;
+}
+
 /*
  * The subject that a task is, or NULL. Most tasks of a system have no BPF storage
  * of any kind, and one load tells.
@@ -59,7 +109,7 @@ static __always_inline struct subject *subject_of(struct task_struct *task)
 
 	if (!task->bpf_storage)
 		return NULL;
-	s = bpf_task_storage_get(&subjects, task, 0, 0);
+	s = entry_of(task);
 	if (!s || !s->depth)
 		return NULL;
 	return s;
@@ -80,7 +130,7 @@ static __always_inline struct subject *current_subject_or_staged(void)
 
 	if (!t->bpf_storage)
 		return NULL;
-	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	s = entry_of(t);
 	if (!s || !(s->depth | s->staged) || !acting())
 		return NULL;
 	return s;

@@ -290,8 +290,8 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 	case PRCTL_CLEAR:
 		if (p)
 			bpf_task_storage_delete(&pending_enrollments, t);
-		s = bpf_task_storage_get(&subjects, t, 0, 0);
-		if (s)
+		s = entry_of(t);
+		if (s && !is_unknown(s))
 			unstage(s);
 		return -PRCTL_OK;
 	case PRCTL_COUNT:
@@ -315,10 +315,14 @@ int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
 		return earlier(ret);
 	if (!t->bpf_storage || !acting())
 		return 0;
-	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	s = entry_of(t);
+	if (s && is_unknown(s))
+		return -EAGAIN;
 	if (s)
 		unstage(s);
 	p = bpf_task_storage_get(&pending_enrollments, t, 0, 0);
+	if (!p && has_entry(t, id_of(&pending_enrollments)))
+		return -EAGAIN;
 	if (!p || !p->count)
 		return 0;
 	p->reason = stage(p);
@@ -339,9 +343,14 @@ void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
 
 	if (!t->bpf_storage || !acting())
 		return;
-	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	s = entry_of(t);
 	if (!s)
 		return;
+	if (is_unknown(s)) {
+		/* The exec cannot be refused any more, and the new list not be set. */
+		bpf_send_signal(SIGKILL);
+		return;
+	}
 	if (!s->staged) {
 		if (s->depth)
 			report_exec(s, bprm, EVENT_EXEC);
@@ -361,6 +370,8 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
 
 	if (ret || !s)
 		return earlier(ret);
+	if (is_unknown(s))
+		return -EAGAIN;
 	child = bpf_task_storage_get(&subjects, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!child) {
 		count(COUNT_NO_STORAGE);
@@ -385,8 +396,8 @@ void BPF_PROG(enroll_free, struct task_struct *task)
 
 	if (!task->bpf_storage || !acting())
 		return;
-	s = bpf_task_storage_get(&subjects, task, 0, 0);
-	if (!s)
+	s = entry_of(task);
+	if (!s || is_unknown(s))
 		return;
 	tell_repeats(s);
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {

@@ -21,6 +21,7 @@ const (
 	JailAbiNAME_SIZE    JailAbi = 32
 	JailAbiPOLICY_SLOTS JailAbi = 16384
 	JailAbiPAGE_BYTES   JailAbi = 8192
+	JailAbiNO_ROLE      JailAbi = 4294967295
 	JailAbiTABLE_PAGES  JailAbi = 1024
 )
 
@@ -374,6 +375,7 @@ const (
 	JailMapStarts             = "starts"
 	JailMapSubjects           = "subjects"
 	JailMapTables             = "tables"
+	JailMapUnknownSubject     = "unknown_subject"
 	JailProgEnrollCommit      = "enroll_commit"
 	JailProgEnrollFork        = "enroll_fork"
 	JailProgEnrollFree        = "enroll_free"
@@ -483,6 +485,7 @@ type JailMapSpecs struct {
 	Starts             *ebpf.MapSpec `ebpf:"starts"`
 	Subjects           *ebpf.MapSpec `ebpf:"subjects"`
 	Tables             *ebpf.MapSpec `ebpf:"tables"`
+	UnknownSubject     *ebpf.MapSpec `ebpf:"unknown_subject"`
 }
 
 // JailVariableSpecs contains global variables before they are loaded into the kernel.
@@ -526,6 +529,7 @@ type JailMaps struct {
 	Starts             *ebpf.Map `ebpf:"starts"`
 	Subjects           *ebpf.Map `ebpf:"subjects"`
 	Tables             *ebpf.Map `ebpf:"tables"`
+	UnknownSubject     *ebpf.Map `ebpf:"unknown_subject"`
 }
 
 func (m *JailMaps) Close() error {
@@ -543,6 +547,7 @@ func (m *JailMaps) Close() error {
 		m.Starts,
 		m.Subjects,
 		m.Tables,
+		m.UnknownSubject,
 	)
 }
 

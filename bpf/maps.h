@@ -47,6 +47,15 @@ struct {
 	__type(value, struct subject);
 } subjects SEC(".maps");
 
+/* The entry of a task whose own cannot be told: one role, NO_ROLE, which no policy
+ * has, so that everything is refused. Written once by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct subject);
+} unknown_subject SEC(".maps");
+
 /* Task -> what its next exec enters. Written by the prctl hook for the calling
  * thread only; consumed by the exec, or ends with the task. */
 struct {
