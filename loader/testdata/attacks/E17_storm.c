@@ -1,6 +1,6 @@
 /*
  * id: E17
- * tries: a storm of forks and execs, and opens of a denied file meanwhile: one that slips through is enough
+ * tries: a storm of forks, and opens of a denied file meanwhile: one success is enough
  * role: worker-nofiles
  * control-role: worker
  * expect: EACCES
