@@ -125,6 +125,10 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := k.setControl(bpf.JailControl{Abi: uint32(bpf.JailAbiABI_VERSION), Instance: instance}); err != nil {
 		return err
 	}
+	// Policy ids begin anew: what is left of an earlier load would lie.
+	if err := os.RemoveAll(policyDir); err != nil {
+		return err
+	}
 	if err := k.InstallRoles(opts.Roles); err != nil {
 		return err
 	}
@@ -151,7 +155,10 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 		return err
 	}
 	c.Door = 1
-	return k.setControl(c)
+	if err := k.setControl(c); err != nil {
+		return err
+	}
+	return tell(bpf.JailEventKindEVENT_LOAD, uint32(len(opts.Roles)))
 }
 
 // checkRenames makes sure that the programs can see renames under way: a path read
