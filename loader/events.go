@@ -503,7 +503,7 @@ func (r *Resolver) policy(rec *PolicyRecord) *profiles.Policy {
 		return p
 	}
 	var p *profiles.Policy
-	if env, err := environment(); err == nil {
+	if env, err := Environment(); err == nil {
 		p, _ = rec.role().Compile(env)
 	}
 	r.compiled[rec.Policy] = p
@@ -568,7 +568,7 @@ func (r *Resolver) fileChange(e Event, role string) Change {
 	}
 	changed := e.rec.role()
 	changed.Files = append(changed.Files, rule)
-	env, err := environment()
+	env, err := Environment()
 	if err != nil {
 		return c
 	}
