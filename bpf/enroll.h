@@ -25,18 +25,23 @@ static __always_inline int domain_get(__u64 id)
 static __always_inline void domain_put(__u64 id)
 {
 	struct domain *d = bpf_map_lookup_elem(&domains, &id);
+	__u32 uid, suppressed;
 	struct pod *pod;
 	__u64 label;
+	int last;
 
 	if (!d || __sync_fetch_and_add(&d->live, -1) != 1)
 		return;
 	label = d->pod;
+	uid = d->uid;
+	suppressed = d->suppressed;
 	bpf_map_delete_elem(&domains, &id);
 	pod = bpf_map_lookup_elem(&pods, &label);
-	if (pod && __sync_fetch_and_add(&pod->live, -1) == 1) {
+	last = pod && __sync_fetch_and_add(&pod->live, -1) == 1;
+	if (last)
 		bpf_map_delete_elem(&pods, &label);
-		report_pod_end(label, id);
-	}
+	if (last || suppressed)
+		report_pod_end(label, id, uid, suppressed, last);
 }
 
 /* Does list[0..n) name this domain before entry n? Each task counts once per domain. */
@@ -106,14 +111,14 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 					  __u64 *id, __u64 *label)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct control *c = get_control();
+	struct tally *n = get_tally();
 	__u32 uid = uid_of(t);
 	struct domain *fresh = &p->draft;
 	struct pod held = {};
 	struct domain *d;
 	struct pod *pod;
 
-	if (!c)
+	if (!n)
 		return REFUSED_MEMORY;
 	if (p->pod) {
 		__u64 wanted = p->pod;
@@ -134,7 +139,7 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 			}
 		}
 	}
-	*id = __sync_fetch_and_add(&c->domains, 1) + 1;
+	*id = __sync_fetch_and_add(&n->domains, 1) + 1;
 	*label = p->pod ? p->pod : (1ULL << 32 | *id);
 	__builtin_memset(fresh, 0, sizeof(*fresh));
 	fresh->pod = *label;
@@ -251,6 +256,17 @@ static __always_inline int arm(struct pending *p, __u32 id)
 	return REFUSED_NOT;
 }
 
+/* Tell of an enrollment that was refused; the task need not be a subject. */
+static __always_inline int refuse_enroll(__u32 why, __u32 role, __u64 pod)
+{
+	struct query q = { .op = OP_ENROLL, .granted = ROLE_DEPTH };
+	struct member nobody = { .role = role, .pod = pod };
+
+	q.value = why;
+	q.reason = REASON_ENROLL;
+	return refuse(NULL, &q, &nobody, NULL, EPERM);
+}
+
 SEC("lsm.s/task_prctl")
 int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, unsigned long arg4,
 	     unsigned long arg5, int ret)
@@ -276,6 +292,8 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 		if (!p)
 			return -(PRCTL_REFUSED + REFUSED_MEMORY);
 		why = arm(p, value);
+		if (why)
+			refuse_enroll(why, value, p->pod);
 		return why ? -(int)(PRCTL_REFUSED + (why & 31)) : -PRCTL_OK;
 	case PRCTL_POD:
 		if (!p)
@@ -306,8 +324,6 @@ SEC("lsm.s/bprm_creds_for_exec")
 int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct query q = { .op = OP_ENROLL, .granted = ROLE_DEPTH };
-	struct member nobody = {};
 	struct pending *p;
 	struct subject *s;
 
@@ -328,11 +344,7 @@ int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
 	p->reason = stage(p);
 	if (!p->reason)
 		return 0;
-	nobody.role = p->roles[0];
-	nobody.pod = p->pod;
-	q.value = p->reason;
-	q.reason = REASON_ENROLL;
-	return refuse(NULL, &q, &nobody, NULL, EPERM);
+	return refuse_enroll(p->reason, p->roles[0], p->pod);
 }
 
 SEC("lsm/bprm_committed_creds")

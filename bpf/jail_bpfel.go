@@ -42,9 +42,7 @@ type JailControl struct {
 	Instance   uint32
 	Door       uint32
 	Sealed     uint32
-	Domains    uint64
 	Policies   uint64
-	Denials    uint64
 	Generation uint64
 }
 
@@ -57,7 +55,8 @@ const (
 	JailCounterCOUNT_NO_STORAGE JailCounter = 3
 	JailCounterCOUNT_REPEATED   JailCounter = 4
 	JailCounterCOUNT_SUPPRESSED JailCounter = 5
-	JailCounterCOUNTERS         JailCounter = 6
+	JailCounterCOUNT_WOULD_DENY JailCounter = 6
+	JailCounterCOUNTERS         JailCounter = 7
 )
 
 type JailDomain struct {
@@ -342,6 +341,12 @@ type JailSubject struct {
 	}
 }
 
+type JailSubjectFlag uint32
+
+const (
+	JailSubjectFlagSUBJECT_NO_GAIN JailSubjectFlag = 1
+)
+
 type JailSubjectInfo struct {
 	_     structs.HostLayout
 	Pid   uint32
@@ -350,6 +355,16 @@ type JailSubjectInfo struct {
 	Uid   uint32
 	Comm  [16]uint8
 	List  [8]JailMember
+}
+
+type JailTally struct {
+	_          structs.HostLayout
+	Domains    uint64
+	Denials    uint64
+	Window     uint64
+	Reported   [2]uint32
+	Suppressed uint32
+	Pad        uint32
 }
 
 type JailTold struct {
@@ -375,6 +390,7 @@ const (
 	JailMapStarts             = "starts"
 	JailMapSubjects           = "subjects"
 	JailMapTables             = "tables"
+	JailMapTallies            = "tallies"
 	JailMapUnknownSubject     = "unknown_subject"
 	JailProgEnrollCommit      = "enroll_commit"
 	JailProgEnrollFork        = "enroll_fork"
@@ -485,6 +501,7 @@ type JailMapSpecs struct {
 	Starts             *ebpf.MapSpec `ebpf:"starts"`
 	Subjects           *ebpf.MapSpec `ebpf:"subjects"`
 	Tables             *ebpf.MapSpec `ebpf:"tables"`
+	Tallies            *ebpf.MapSpec `ebpf:"tallies"`
 	UnknownSubject     *ebpf.MapSpec `ebpf:"unknown_subject"`
 }
 
@@ -529,6 +546,7 @@ type JailMaps struct {
 	Starts             *ebpf.Map `ebpf:"starts"`
 	Subjects           *ebpf.Map `ebpf:"subjects"`
 	Tables             *ebpf.Map `ebpf:"tables"`
+	Tallies            *ebpf.Map `ebpf:"tallies"`
 	UnknownSubject     *ebpf.Map `ebpf:"unknown_subject"`
 }
 
@@ -547,6 +565,7 @@ func (m *JailMaps) Close() error {
 		m.Starts,
 		m.Subjects,
 		m.Tables,
+		m.Tallies,
 		m.UnknownSubject,
 	)
 }

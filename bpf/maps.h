@@ -30,14 +30,21 @@ const struct {
 	enum counter counter;
 } *exported __attribute__((unused));
 
-/* The control block. Written by the loader (door, instance, seal) and, for the
- * counters in it, atomically by the programs. */
+/* The control block. Written by the loader (door, instance, seal, policy ids). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct control);
 } control_block SEC(".maps");
+
+/* What the programs count up: domain ids, denials, the limit of what has no domain. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tally);
+} tallies SEC(".maps");
 
 /* Task -> its list. Written by the exec and fork hooks; ends with the task. */
 struct {

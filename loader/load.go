@@ -148,6 +148,10 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := k.setUnknown(); err != nil {
 		return err
 	}
+	// Policy ids begin anew: what is left of an earlier load would lie.
+	if err := os.RemoveAll(policyDir); err != nil {
+		return err
+	}
 	if err := k.InstallRoles(opts.Roles); err != nil {
 		return err
 	}
@@ -174,7 +178,10 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 		return err
 	}
 	c.Door = 1
-	return k.setControl(c)
+	if err := k.setControl(c); err != nil {
+		return err
+	}
+	return tell(bpf.JailEventKindEVENT_LOAD, uint32(len(opts.Roles)))
 }
 
 // checkRenames makes sure that the programs can see renames under way: a path read

@@ -38,7 +38,15 @@ func (k *Kernel) InstallRoles(roles []*profiles.Role) error {
 			return fmt.Errorf("role %s: %w", r.Name, err)
 		}
 	}
-	return nil
+	return k.prunePolicies()
+}
+
+// Reload installs the roles as they are now and says so in the events.
+func (k *Kernel) Reload(roles []*profiles.Role) error {
+	if err := k.InstallRoles(roles); err != nil {
+		return err
+	}
+	return tell(bpf.JailEventKindEVENT_RELOAD, uint32(len(roles)))
 }
 
 func (k *Kernel) install(r *profiles.Role, p *profiles.Policy) error {
@@ -50,7 +58,7 @@ func (k *Kernel) install(r *profiles.Role, p *profiles.Policy) error {
 	if err != nil {
 		return err
 	}
-	policySlot, policyID, err := k.putPolicy(r.ID, p)
+	policySlot, policyID, err := k.putPolicy(r, p)
 	if err != nil {
 		return err
 	}
@@ -87,7 +95,7 @@ func (k *Kernel) slotOf(id uint32) (slot uint32, err error) {
 
 // putPolicy writes a policy under a new id into a free slot. Its own entry is written
 // last: until then the slot is free.
-func (k *Kernel) putPolicy(role uint32, p *profiles.Policy) (slot uint32, id uint64, err error) {
+func (k *Kernel) putPolicy(r *profiles.Role, p *profiles.Policy) (slot uint32, id uint64, err error) {
 	policies, err := k.table("policies")
 	if err != nil {
 		return 0, 0, err
@@ -133,7 +141,10 @@ func (k *Kernel) putPolicy(role uint32, p *profiles.Policy) (slot uint32, id uin
 			return 0, 0, err
 		}
 	}
-	return slot, id, policies.Put(slot, encodePolicy(role, slot, id, p))
+	if err := newRecord(id, r, p).write(policyDir); err != nil {
+		return 0, 0, fmt.Errorf("what its events mean: %w", err)
+	}
+	return slot, id, policies.Put(slot, encodePolicy(r.ID, slot, id, p))
 }
 
 func encodePolicy(role, slot uint32, id uint64, p *profiles.Policy) bpf.JailPolicy {
@@ -220,7 +231,27 @@ func (k *Kernel) roleNames() (map[uint32]string, error) {
 	return names, err
 }
 
-// environment is what compiling needs to know of this machine.
+// Environment is what compiling needs to know of this machine. Where process 1 may not be
+// looked at, that is, without root, the caller's own mounts stand for its.
+func Environment() (profiles.Env, error) {
+	env, err := environment()
+	if err == nil && unix.Access(referenceRoot+"/.", unix.X_OK) == nil {
+		return env, nil
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return profiles.Env{}, fmt.Errorf("mount table: %w", err)
+	}
+	mounts, err := parseMounts(table)
+	if err != nil {
+		return profiles.Env{}, err
+	}
+	env = mounts.environment()
+	env.Resolve = func(name string) (string, error) { return followLinks("/", name) }
+	return env, nil
+}
+
+// environment is that as process 1 sees it.
 func environment() (profiles.Env, error) {
 	table, err := os.ReadFile("/proc/1/mountinfo")
 	if err != nil {

@@ -27,8 +27,9 @@ type Status struct {
 	Roles    int      `json:"roles"`
 	Subjects int      `json:"subjects"` // threads
 	Denied   uint64   `json:"denied"`
-	Lost     uint64   `json:"lost"`   // events that found the buffer full
-	Faults   uint64   `json:"faults"` // denied because something could not be read or found
+	Would    uint64   `json:"would_deny"` // let pass by permissive roles
+	Lost     uint64   `json:"lost"`       // events that found the buffer full
+	Faults   uint64   `json:"faults"`     // denied because something could not be read or found
 }
 
 // Status tells what is loaded, attached, pinned and missing.
@@ -54,6 +55,7 @@ func (k *Kernel) Status() (Status, error) {
 		return s, err
 	}
 	s.Denied = counts[bpf.JailCounterCOUNT_DENIED]
+	s.Would = counts[bpf.JailCounterCOUNT_WOULD_DENY]
 	s.Lost = counts[bpf.JailCounterCOUNT_LOST]
 	s.Faults = counts[bpf.JailCounterCOUNT_FAULT]
 	for hook := range optionalHooks {

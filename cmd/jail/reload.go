@@ -27,5 +27,5 @@ func (c *reloadCmd) Run(a *app) error {
 		return err
 	}
 	defer k.Close()
-	return k.InstallRoles(set.Roles())
+	return k.Reload(set.Roles())
 }

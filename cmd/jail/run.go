@@ -27,9 +27,11 @@ type runCmd struct {
 
 // launchFlags are about the process, whatever its roles.
 type launchFlags struct {
-	Pod    uint64            `placeholder:"N" help:"Label of the jail; one is made up otherwise."`
-	Var    map[string]string `mapsep:"none" placeholder:"K=V" help:"Value of $${K} in a role's paths (so far with --dry-run only)."`
-	KeepFD []int             `name:"keep-fd" sep:"none" placeholder:"N" help:"Leave descriptor N open for the command; 3 and up are closed."`
+	Pod        uint64            `placeholder:"N" help:"Label of the jail; one is made up otherwise."`
+	Var        map[string]string `mapsep:"none" placeholder:"K=V" help:"Value of $${K} in a role's paths (so far with --dry-run only)."`
+	Permissive bool              `help:"Let the roles only report what they would refuse. Jails around this one still hold."`
+	Report     bool              `help:"Stay as the command's parent, and sum up on standard error what it was denied. As root only."`
+	KeepFD     []int             `name:"keep-fd" sep:"none" placeholder:"N" help:"Leave descriptor N open for the command; 3 and up are closed."`
 }
 
 // Help is the rest of the help.
@@ -43,6 +45,7 @@ Examples:
     jail run --role webserver -- nginx -g 'daemon off;'
     jail run --role worker --role isolated -- ./job
     jail run --role restricted --dry-run -- cat /etc/passwd
+    sudo jail run --role restricted --permissive --report -- ./server
 `
 }
 
@@ -62,7 +65,7 @@ func (c *runCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	spec := launcher.Spec{Pod: c.Pod, Command: c.Command, KeepFDs: c.KeepFD}
+	spec := launcher.Spec{Pod: c.Pod, Command: c.Command, KeepFDs: c.KeepFD, Permissive: c.Permissive}
 	for _, r := range roles {
 		spec.Roles = append(spec.Roles, r.ID)
 	}
@@ -76,6 +79,9 @@ func (c *runCmd) Run(a *app) error {
 	if len(c.Var) > 0 {
 		return withHint(errors.New("--var: roles get their values when they are loaded"),
 			"leave it out, or write the value into the role")
+	}
+	if c.Report {
+		return c.report(a, spec, set)
 	}
 	return explain(c.launch(a, spec, set, roles), c.Role)
 }
