@@ -310,9 +310,14 @@ func TestFullBufferCountsWhatItLosesAndWhyStillKnows(t *testing.T) {
 	if err != nil || len(ofPod(kept, 505, "denial")) != 1 {
 		t.Errorf("not remembered (%v)", err)
 	}
-	list := drain(t, k)
-	if uint64(len(list)) != told-lost {
-		t.Errorf("%d events read, want %d", len(list), told-lost)
+	read := uint64(0)
+	for _, e := range drain(t, k) {
+		if e.Kind == "reload" {
+			read++
+		}
+	}
+	if read != told-lost {
+		t.Errorf("%d events read, want %d", read, told-lost)
 	}
 	if after := counts(t, k).Lost - before.Lost; after <= lost {
 		t.Errorf("the events of the pod were lost, too, and not counted: %d", after)
