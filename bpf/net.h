@@ -711,6 +711,30 @@ static __always_inline void view_of(struct policy *view, const struct policy *p,
 	view->file_accept_at = abstract ? p->name_accept_at : p->unix_accept_at;
 }
 
+__noinline int socket_name(struct event *e, __u64 sock)
+{
+	struct unix_sock *unix = (struct unix_sock *)sock;
+	struct unix_address *a;
+	__u64 name;
+	__u32 len;
+
+	if (!e)
+		return 0;
+	a = BPF_CORE_READ(unix, addr);
+	if (!a)
+		return 0;
+	name = (__u64)a + bpf_core_field_offset(struct unix_address, name) + SUN_PATH_AT;
+	len = (__u32)BPF_CORE_READ(a, len) - SUN_PATH_AT;
+	opaque(len);
+	if (!len || len > SUN_PATH_SIZE)
+		return 0;
+	if (bpf_probe_read_kernel(e->path, len, (void *)name))
+		return 0;
+	e->path[0] = '@';
+	e->path_len = len;
+	return 0;
+}
+
 /* The state after an abstract name; -1: it could not be read. */
 static __always_inline int name_state(struct policy *view, const struct unix_address *addr)
 {

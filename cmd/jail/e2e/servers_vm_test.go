@@ -257,3 +257,30 @@ func TestDNSOpensTheResolverOnly(t *testing.T) {
 	run(t, "python3", "-c", other).want(t, 0)
 	run(t, jailPath, "run", "--role", "dns-test", "--", "python3", "-c", other).want(t, 1, "Permission denied")
 }
+
+func TestDeniedUnixSocketsAreNamed(t *testing.T) {
+	load(t)
+	for _, name := range []string{"@jail-e2e", "/run/jail-e2e.sock"} {
+		_ = os.Remove(name)
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		script := "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect('" + strings.Replace(name, "@", "\\0", 1) + "')"
+		run(t, "python3", "-c", script).want(t, 0)
+		run(t, jailPath, "run", "--role", "worker", "--", "python3", "-c", script).want(t, 1, "Permission denied")
+		r := run(t, jailPath, "why", "--last", "1")
+		for _, text := range []string{"unix " + name, `unix = ["` + name + `"]`, "allow_network = false"} {
+			if !strings.Contains(r.stdout, text) {
+				t.Errorf("jail why lacks %q: %s", text, r.stdout)
+			}
+		}
+		if r := run(t, jailPath, "explain", "worker", "connect", name); !strings.HasPrefix(r.stdout, "deny") {
+			t.Errorf("explain: %s %s", r.stdout, r.stderr)
+		}
+	}
+	if r := run(t, jailPath, "explain", "worker", "connect", "/dev/log"); !strings.HasPrefix(r.stdout, "allow") {
+		t.Errorf("explain: %s %s", r.stdout, r.stderr)
+	}
+}
