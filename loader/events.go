@@ -611,6 +611,9 @@ func networkChange(e Event, role string) Change {
 		}
 	}
 	c.TOML = rule.Table(role)
+	if e.Port == 53 && rule.Direction == profiles.Connect {
+		c.Note = "to look up names, dns = true opens port 53 of the servers in /etc/resolv.conf"
+	}
 	if e.Rule != nil && e.rec != nil && e.Reason == "rule" {
 		changed := e.rec.role()
 		changed.Files = nil
@@ -632,11 +635,15 @@ func unixChange(e Event, role string) Change {
 		name = e.Path
 		pattern = profiles.QuotePattern(name)
 	}
-	return Change{
+	c := Change{
 		TOML: profiles.KeyTable(role, "unix = ["+strconv.Quote(pattern)+"]"),
 		Flag: "--unix " + shellQuote(name),
 		Note: "add to the list where the role has one",
 	}
+	if slices.Contains(resolverSockets, name) {
+		c.Note = "to look up names, dns = true opens the local resolver's socket, too"
+	}
+	return c
 }
 
 func familyChange(e Event, role string) Change {

@@ -4,7 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"jail/bpf"
 )
 
 func TestResolversAreReadAsTheLibraryReadsThem(t *testing.T) {
@@ -40,5 +45,27 @@ func TestResolversOfTheReferenceRoot(t *testing.T) {
 	}
 	if got, _, err := resolvers(root); err != nil || fmt.Sprint(got) != "[127.0.0.53]" {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestDeniedLookUpNamesDNS(t *testing.T) {
+	r := &Resolver{}
+	raw := denialOf(bpf.JailOpOP_SEND)
+	raw.Family, raw.Protocol, raw.Port = unix.AF_INET, unix.IPPROTO_UDP, 53
+	copy(raw.Addr[:], []byte{192, 0, 2, 53})
+	e := Event{Kind: "denial", Op: "send", Reason: "default", Protocol: "udp", Port: 53, Address: "192.0.2.53", raw: raw}
+	if c := r.Change(e); !strings.Contains(c.Note, "dns = true") {
+		t.Errorf("got %+v", c)
+	}
+	raw.Family = unix.AF_UNIX
+	raw.PathLen = uint32(copy(raw.Path[:], resolverSockets[1]))
+	e = Event{Kind: "denial", Op: "connect", Reason: "default", Family: "unix", Path: resolverSockets[1], raw: raw}
+	if c := r.Change(e); !strings.Contains(c.Note, "dns = true") || c.Flag != "--unix "+resolverSockets[1] {
+		t.Errorf("got %+v", c)
+	}
+	raw.PathLen = uint32(copy(raw.Path[:], "@x\x00*"))
+	e.Path, e.raw = "@x\\x00*", raw
+	if c := r.Change(e); !strings.Contains(strings.Join(c.TOML, " "), "unix = [") {
+		t.Errorf("got %+v", c)
 	}
 }

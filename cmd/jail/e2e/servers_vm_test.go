@@ -256,6 +256,9 @@ func TestDNSOpensTheResolverOnly(t *testing.T) {
 	other := "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.sendto(b'x', ('127.0.0.8', 53))"
 	run(t, "python3", "-c", other).want(t, 0)
 	run(t, jailPath, "run", "--role", "dns-test", "--", "python3", "-c", other).want(t, 1, "Permission denied")
+	if r := run(t, jailPath, "why", "--last", "1"); !strings.Contains(r.stdout, "dns = true") {
+		t.Errorf("jail why does not name dns: %s", r.stdout)
+	}
 }
 
 func TestDeniedUnixSocketsAreNamed(t *testing.T) {
