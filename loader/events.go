@@ -784,26 +784,24 @@ func lockLog() (*os.File, error) {
 // Next is the next event. It waits until there is one, or until [Log.Stop]; then, and
 // where follow is false and the buffer is empty, os.ErrDeadlineExceeded.
 func (l *Log) Next(follow bool) (Event, error) {
-	for {
-		if !follow {
-			if l.reader.AvailableBytes() == 0 {
-				return Event{}, os.ErrDeadlineExceeded
-			}
-			l.reader.SetDeadline(time.Now())
-		}
-		rec, err := l.reader.Read()
-		switch {
-		case errors.Is(err, ringbuf.ErrFlushed), errors.Is(err, ringbuf.ErrClosed):
+	if !follow {
+		if l.reader.AvailableBytes() == 0 {
 			return Event{}, os.ErrDeadlineExceeded
-		case err != nil:
-			return Event{}, err
 		}
-		e, err := l.Resolve(rec.RawSample)
-		if err != nil {
-			return Event{}, fmt.Errorf("%w: %w", ErrBadEvent, err)
-		}
-		return e, nil
+		l.reader.SetDeadline(time.Now())
 	}
+	rec, err := l.reader.Read()
+	switch {
+	case errors.Is(err, ringbuf.ErrFlushed), errors.Is(err, ringbuf.ErrClosed):
+		return Event{}, os.ErrDeadlineExceeded
+	case err != nil:
+		return Event{}, err
+	}
+	e, err := l.Resolve(rec.RawSample)
+	if err != nil {
+		return Event{}, fmt.Errorf("%w: %w", ErrBadEvent, err)
+	}
+	return e, nil
 }
 
 // ErrBadEvent means that one event made no sense; the ones after it may.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -315,7 +314,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		for _, text := range []string{e.Object, e.Path, e.Command, string(data)} {
 			if strings.ContainsAny(text, "\n\x1b\x00") || !utf8.ValidString(text) {
-				t.Fatal(fmt.Sprintf("%q is not safe to print", text))
+				t.Fatalf("%q is not safe to print", text)
 			}
 		}
 	})
