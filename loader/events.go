@@ -293,8 +293,14 @@ func (t mountTable) join(dev uint32, inside string) (string, bool) {
 
 // Groups of operations, by what their access word and their rules are about.
 func isNetwork(op string) bool {
-	return op == "connect" || op == "bind" || op == "send" || op == "listen"
+	return op == "connect" || op == "bind" || op == "send" || op == "listen" || op == "receive"
 }
+
+// isUnix: the denial is about a UNIX socket, whose path or @name the event has.
+func (e *Event) isUnix() bool { return isNetwork(e.Op) && e.raw.Family == unix.AF_UNIX }
+
+// isAbstract: that socket has a name, and no path.
+func (e *Event) isAbstract() bool { return e.isUnix() && e.raw.PathLen > 0 && e.raw.Path[0] == '@' }
 
 // isFile: the denial is about a file. Operations on files carry access letters.
 func (e *Event) isFile() bool {
@@ -533,6 +539,15 @@ func (r *Resolver) Change(e Event) Change {
 		return Change{}
 	case e.Reason == "family":
 		return familyChange(e, role)
+	case e.isUnix() && e.Path != "" && !e.PathCut && e.Reason == "default":
+		name := e.canonical(r)
+		if e.isAbstract() {
+			name = string(e.raw.Path[:e.raw.PathLen])
+		}
+		return Change{
+			TOML: profiles.KeyTable(role, "unix = ["+strconv.Quote(profiles.QuotePattern(name))+"]"),
+			Flag: "--unix " + shellQuote(name), Note: "add to the list where the role has one",
+		}
 	case e.Reason != "rule" && e.Reason != "default":
 		return Change{Note: "no rule can allow it: " + e.Detail}
 	case e.isSocket() && e.Family == "unix" && e.Path != "" && !e.PathCut:
