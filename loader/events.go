@@ -293,8 +293,14 @@ func (t mountTable) join(dev uint32, inside string) (string, bool) {
 
 // Groups of operations, by what their access word and their rules are about.
 func isNetwork(op string) bool {
-	return op == "connect" || op == "bind" || op == "send" || op == "listen"
+	return op == "connect" || op == "bind" || op == "send" || op == "listen" || op == "receive"
 }
+
+// isUnix: the denial is about a UNIX socket, whose path or @name the event has.
+func (e *Event) isUnix() bool { return isNetwork(e.Op) && e.raw.Family == unix.AF_UNIX }
+
+// isAbstract: that socket has a name, and no path.
+func (e *Event) isAbstract() bool { return e.isUnix() && e.raw.PathLen > 0 && e.raw.Path[0] == '@' }
 
 // isFile: the denial is about a file. Operations on files carry access letters.
 func (e *Event) isFile() bool {
@@ -533,6 +539,15 @@ func (r *Resolver) Change(e Event) Change {
 		return Change{}
 	case e.Reason == "family":
 		return familyChange(e, role)
+	case e.isUnix() && e.Path != "" && !e.PathCut && e.Reason == "default":
+		name := e.canonical(r)
+		if e.isAbstract() {
+			name = string(e.raw.Path[:e.raw.PathLen])
+		}
+		return Change{
+			TOML: profiles.KeyTable(role, "unix = ["+strconv.Quote(profiles.QuotePattern(name))+"]"),
+			Flag: "--unix " + shellQuote(name), Note: "add to the list where the role has one",
+		}
 	case e.Reason != "rule" && e.Reason != "default":
 		return Change{Note: "no rule can allow it: " + e.Detail}
 	case e.isSocket() && e.Family == "unix" && e.Path != "" && !e.PathCut:
@@ -791,26 +806,24 @@ func lockLog() (*os.File, error) {
 // Next is the next event. It waits until there is one, or until [Log.Stop]; then, and
 // where follow is false and the buffer is empty, os.ErrDeadlineExceeded.
 func (l *Log) Next(follow bool) (Event, error) {
-	for {
-		if !follow {
-			if l.reader.AvailableBytes() == 0 {
-				return Event{}, os.ErrDeadlineExceeded
-			}
-			l.reader.SetDeadline(time.Now())
-		}
-		rec, err := l.reader.Read()
-		switch {
-		case errors.Is(err, ringbuf.ErrFlushed), errors.Is(err, ringbuf.ErrClosed):
+	if !follow {
+		if l.reader.AvailableBytes() == 0 {
 			return Event{}, os.ErrDeadlineExceeded
-		case err != nil:
-			return Event{}, err
 		}
-		e, err := l.Resolve(rec.RawSample)
-		if err != nil {
-			return Event{}, fmt.Errorf("%w: %w", ErrBadEvent, err)
-		}
-		return e, nil
+		l.reader.SetDeadline(time.Now())
 	}
+	rec, err := l.reader.Read()
+	switch {
+	case errors.Is(err, ringbuf.ErrFlushed), errors.Is(err, ringbuf.ErrClosed):
+		return Event{}, os.ErrDeadlineExceeded
+	case err != nil:
+		return Event{}, err
+	}
+	e, err := l.Resolve(rec.RawSample)
+	if err != nil {
+		return Event{}, fmt.Errorf("%w: %w", ErrBadEvent, err)
+	}
+	return e, nil
 }
 
 // ErrBadEvent means that one event made no sense; the ones after it may.

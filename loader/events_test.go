@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -236,6 +235,24 @@ func TestPathOfAFileSystemThatProcessOneLacksKeepsItsDevice(t *testing.T) {
 	}
 }
 
+func TestUnixSocketIsNamedByPathOrName(t *testing.T) {
+	r, _ := testResolver(t, webRole)
+	for path, want := range map[string]string{"/data/run/x.sock": "/srv/run/x.sock", "@bus": "@bus"} {
+		raw := denialOf(bpf.JailOpOP_CONNECT)
+		raw.Family = unix.AF_UNIX
+		if path[0] == '/' {
+			raw.Device = srvDevice
+		}
+		e := mustResolve(t, r, sampleOf(t, raw, path))
+		if e.Object != "unix "+want || e.Rule == nil || e.Rule.Flag != "allow_network" {
+			t.Errorf("%+v %+v", e, e.Rule)
+		}
+		if c := r.Change(e); c.Flag != "--unix "+want || len(c.TOML) != 2 || c.TOML[1] != `unix = ["`+want+`"]` {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 func TestEscapedTextIsPrintableAndReversible(t *testing.T) {
 	for _, s := range []string{
 		"", "plain", "a b", `back\slash`, "new\nline", "\x1b[2J", "\xff\xfe", "ü", "\u202e", "\x00", "\u00a0",
@@ -315,7 +332,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		for _, text := range []string{e.Object, e.Path, e.Command, string(data)} {
 			if strings.ContainsAny(text, "\n\x1b\x00") || !utf8.ValidString(text) {
-				t.Fatal(fmt.Sprintf("%q is not safe to print", text))
+				t.Fatalf("%q is not safe to print", text)
 			}
 		}
 	})
