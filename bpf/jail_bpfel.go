@@ -72,6 +72,20 @@ type JailDomain struct {
 	List       [8]JailMember
 }
 
+type JailEntrant struct {
+	_        structs.HostLayout
+	PolicyId uint64
+	Kind     uint32
+	Id       uint32
+}
+
+type JailEntrantKind uint32
+
+const (
+	JailEntrantKindENTRANT_USER  JailEntrantKind = 0
+	JailEntrantKindENTRANT_GROUP JailEntrantKind = 1
+)
+
 type JailEvent struct {
 	_          structs.HostLayout
 	Number     uint64
@@ -250,6 +264,11 @@ const (
 	JailRefusalREFUSED_USER      JailRefusal = 6
 	JailRefusalREFUSED_NEW_PRIVS JailRefusal = 7
 	JailRefusalREFUSED_FULL      JailRefusal = 8
+	JailRefusalREFUSED_BUSY      JailRefusal = 9
+	JailRefusalREFUSED_GONE      JailRefusal = 10
+	JailRefusalREFUSED_KERNEL    JailRefusal = 11
+	JailRefusalREFUSED_TRACED    JailRefusal = 12
+	JailRefusalREFUSED_PRIVILEGE JailRefusal = 13
 )
 
 type JailRole struct {
@@ -290,6 +309,30 @@ const (
 	JailSocketKindKIND_UDPLITE JailSocketKind = 16
 	JailSocketKindKIND_NETLINK JailSocketKind = 32
 	JailSocketKindKIND_OTHER   JailSocketKind = 64
+)
+
+type JailStamp struct {
+	_       structs.HostLayout
+	Start   uint64
+	Domain  uint64
+	Label   uint64
+	Uid     uint32
+	Flags   uint32
+	Stamped uint32
+	Busy    uint32
+	Refused uint32
+	Seen    uint32
+	Lock    uint32
+	Pad     uint32
+	Request JailPending
+}
+
+type JailStampFlag uint32
+
+const (
+	JailStampFlagSTAMP_BY_ROOT  JailStampFlag = 1
+	JailStampFlagSTAMP_AT_EXEC  JailStampFlag = 2
+	JailStampFlagSTAMP_UNTRACED JailStampFlag = 4
 )
 
 type JailStartKey struct {
@@ -381,12 +424,14 @@ const (
 	JailMapCounters           = "counters"
 	JailMapDenials            = "denials"
 	JailMapDomains            = "domains"
+	JailMapEntrants           = "entrants"
 	JailMapEvents             = "events"
 	JailMapPendingEnrollments = "pending_enrollments"
 	JailMapPods               = "pods"
 	JailMapPolicies           = "policies"
 	JailMapRoleSlots          = "role_slots"
 	JailMapRoles              = "roles"
+	JailMapStamps             = "stamps"
 	JailMapStarts             = "starts"
 	JailMapSubjects           = "subjects"
 	JailMapTables             = "tables"
@@ -412,6 +457,9 @@ const (
 	JailProgProcPtrace        = "proc_ptrace"
 	JailProgProcSetuid        = "proc_setuid"
 	JailProgProcTraceme       = "proc_traceme"
+	JailProgStampEnd          = "stamp_end"
+	JailProgStampFork         = "stamp_fork"
+	JailProgStampIter         = "stamp_iter"
 	JailProgSubjectsIter      = "subjects_iter"
 	JailProgTell              = "tell"
 	JailVarExported           = "exported"
@@ -480,6 +528,9 @@ type JailProgramSpecs struct {
 	ProcPtrace   *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
 	ProcSetuid   *ebpf.ProgramSpec `ebpf:"proc_setuid"`
 	ProcTraceme  *ebpf.ProgramSpec `ebpf:"proc_traceme"`
+	StampEnd     *ebpf.ProgramSpec `ebpf:"stamp_end"`
+	StampFork    *ebpf.ProgramSpec `ebpf:"stamp_fork"`
+	StampIter    *ebpf.ProgramSpec `ebpf:"stamp_iter"`
 	SubjectsIter *ebpf.ProgramSpec `ebpf:"subjects_iter"`
 	Tell         *ebpf.ProgramSpec `ebpf:"tell"`
 }
@@ -492,12 +543,14 @@ type JailMapSpecs struct {
 	Counters           *ebpf.MapSpec `ebpf:"counters"`
 	Denials            *ebpf.MapSpec `ebpf:"denials"`
 	Domains            *ebpf.MapSpec `ebpf:"domains"`
+	Entrants           *ebpf.MapSpec `ebpf:"entrants"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	PendingEnrollments *ebpf.MapSpec `ebpf:"pending_enrollments"`
 	Pods               *ebpf.MapSpec `ebpf:"pods"`
 	Policies           *ebpf.MapSpec `ebpf:"policies"`
 	RoleSlots          *ebpf.MapSpec `ebpf:"role_slots"`
 	Roles              *ebpf.MapSpec `ebpf:"roles"`
+	Stamps             *ebpf.MapSpec `ebpf:"stamps"`
 	Starts             *ebpf.MapSpec `ebpf:"starts"`
 	Subjects           *ebpf.MapSpec `ebpf:"subjects"`
 	Tables             *ebpf.MapSpec `ebpf:"tables"`
@@ -537,12 +590,14 @@ type JailMaps struct {
 	Counters           *ebpf.Map `ebpf:"counters"`
 	Denials            *ebpf.Map `ebpf:"denials"`
 	Domains            *ebpf.Map `ebpf:"domains"`
+	Entrants           *ebpf.Map `ebpf:"entrants"`
 	Events             *ebpf.Map `ebpf:"events"`
 	PendingEnrollments *ebpf.Map `ebpf:"pending_enrollments"`
 	Pods               *ebpf.Map `ebpf:"pods"`
 	Policies           *ebpf.Map `ebpf:"policies"`
 	RoleSlots          *ebpf.Map `ebpf:"role_slots"`
 	Roles              *ebpf.Map `ebpf:"roles"`
+	Stamps             *ebpf.Map `ebpf:"stamps"`
 	Starts             *ebpf.Map `ebpf:"starts"`
 	Subjects           *ebpf.Map `ebpf:"subjects"`
 	Tables             *ebpf.Map `ebpf:"tables"`
@@ -556,12 +611,14 @@ func (m *JailMaps) Close() error {
 		m.Counters,
 		m.Denials,
 		m.Domains,
+		m.Entrants,
 		m.Events,
 		m.PendingEnrollments,
 		m.Pods,
 		m.Policies,
 		m.RoleSlots,
 		m.Roles,
+		m.Stamps,
 		m.Starts,
 		m.Subjects,
 		m.Tables,
@@ -602,6 +659,9 @@ type JailPrograms struct {
 	ProcPtrace   *ebpf.Program `ebpf:"proc_ptrace"`
 	ProcSetuid   *ebpf.Program `ebpf:"proc_setuid"`
 	ProcTraceme  *ebpf.Program `ebpf:"proc_traceme"`
+	StampEnd     *ebpf.Program `ebpf:"stamp_end"`
+	StampFork    *ebpf.Program `ebpf:"stamp_fork"`
+	StampIter    *ebpf.Program `ebpf:"stamp_iter"`
 	SubjectsIter *ebpf.Program `ebpf:"subjects_iter"`
 	Tell         *ebpf.Program `ebpf:"tell"`
 }
@@ -628,6 +688,9 @@ func (p *JailPrograms) Close() error {
 		p.ProcPtrace,
 		p.ProcSetuid,
 		p.ProcTraceme,
+		p.StampEnd,
+		p.StampFork,
+		p.StampIter,
 		p.SubjectsIter,
 		p.Tell,
 	)
