@@ -47,6 +47,7 @@ type cli struct {
 	Reload  reloadCmd  `cmd:"" group:"kernel" help:"Read the configuration again and install its roles."`
 	Status  statusCmd  `cmd:"" group:"kernel" help:"Tell whether the kernel part is whole."`
 	Doctor  doctorCmd  `cmd:"" group:"kernel" help:"Check everything that jail needs of this machine."`
+	Serve   serveCmd   `cmd:"" group:"jails" help:"Answer enrollment requests on a socket."`
 	Version versionCmd `cmd:"" group:"kernel" help:"Print the version."`
 }
 
