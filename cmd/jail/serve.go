@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -62,7 +63,7 @@ func (c *serveCmd) Run(a *app) error {
 		level = slog.LevelInfo
 	}
 	server := launcher.Server{
-		Open: func() (launcher.Kernel, error) { return loader.Open() },
+		Open: new(sharedKernel).open,
 		Log:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, unix.SIGTERM, unix.SIGINT)
@@ -72,6 +73,40 @@ func (c *serveCmd) Run(a *app) error {
 		return fmt.Errorf("tell systemd: %w", err)
 	}
 	return server.Serve(ctx, listener)
+}
+
+// sharedKernel opens the kernel part once, and again when it was loaded anew meanwhile. What
+// it replaces stays open: a request may still use it, and it happens once per load.
+type sharedKernel struct {
+	mu   sync.Mutex
+	held openKernel
+	pins os.FileInfo
+}
+
+// openKernel is the kernel part of a server: a request's end does not close it.
+type openKernel struct{ *loader.Kernel }
+
+func (openKernel) Close() error { return nil }
+
+func (s *sharedKernel) open() (launcher.Kernel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pins, err := os.Stat(loader.Dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, loader.ErrNotLoaded
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.held.Kernel != nil && os.SameFile(pins, s.pins) {
+		return s.held, nil
+	}
+	k, err := loader.Open()
+	if err != nil {
+		return nil, err
+	}
+	s.held, s.pins = openKernel{k}, pins
+	return s.held, nil
 }
 
 // enrollmentListener is the socket from systemd, or one of our own.
