@@ -101,6 +101,14 @@ func marker(t *testing.T) string {
 	return file
 }
 
+// refused wants a command that prints a forbidden file not to succeed in that.
+func refused(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if r := runCommand(t, cmd); r.status == 0 || r.stdout != "" {
+		t.Errorf("%v ran unjailed: %d %s", cmd.Args, r.status, r.stdout)
+	}
+}
+
 func wantNot(t *testing.T, file string) {
 	t.Helper()
 	if _, err := os.Stat(file); err == nil {
@@ -131,7 +139,7 @@ var launcherRows = []struct {
 	}},
 	{"T05", "no_caller_named_files", "user", func(t *testing.T) { traced(t, "openat,open,execve") }},
 	{"T07", "no_caller_named_programs", "user", func(t *testing.T) { traced(t, "execve") }},
-	{"T08", "no_caller_directories", "user", func(t *testing.T) { traced(t, "openat,mkdir,mkdirat,unlink,unlinkat,rename") }},
+	{"T08", "no_caller_directories", "user", func(t *testing.T) { traced(t, "execve,openat,mkdir,mkdirat,unlink,unlinkat,rename") }},
 	{"T09", "config_variable_ignored", "user", func(t *testing.T) {
 		r := runCommand(t, withEnv(inRole("isolated", "true"), "JAIL_CONFIG_DIR=/tmp"))
 		r.want(t, 0, "ignored")
@@ -197,18 +205,14 @@ var launcherRows = []struct {
 	{"T16", "own_fds_closed", "user", func(t *testing.T) {
 		r := runCommand(t, inRole("permissive", "sh", "-c", "echo /proc/$$/fd/*"))
 		r.want(t, 0)
-		if got := regexp.MustCompile(`/proc/\d+/fd/`).ReplaceAllString(r.stdout, ""); got != "0 1 2\n" {
+		// 3 is the shell's own look into the directory
+		if got := regexp.MustCompile(`/proc/\d+/fd/`).ReplaceAllString(r.stdout, ""); got != "0 1 2 3\n" {
 			t.Errorf("descriptors %s", got)
 		}
 	}},
 	{"T17", "descriptor_limit", "user", func(t *testing.T) {
-		file := marker(t)
 		for _, n := range []int{3, 4, 5, 16} {
-			r := runCommand(t, script(fmt.Sprintf(`ulimit -n %d; exec $J run --role restricted -- touch %s`, n, file)))
-			if r.status == 0 {
-				t.Errorf("limit %d: the command was not refused", n)
-			}
-			wantNot(t, file)
+			refused(t, script(fmt.Sprintf(`ulimit -n %d; exec $J run --role restricted -- cat /etc/hostname`, n)))
 		}
 		for _, n := range []string{"1024", "100"} {
 			r := runCommand(t, script(`ulimit -Sn `+n+`; exec $J run --role worker -- sh -c 'ulimit -Sn'`))
@@ -244,23 +248,19 @@ var launcherRows = []struct {
 		}
 	}},
 	{"T21", "limits", "user", func(t *testing.T) {
-		file := marker(t)
 		for _, limit := range []string{"-c unlimited", "-f 0", "-u 1", "-s 64", "-s unlimited", "-l 0", "-v 200000", "-t 1", "-i 0"} {
-			r := runCommand(t, script(`ulimit `+limit+`; exec $J run --role restricted -- touch `+file))
-			if r.status == 0 {
-				t.Errorf("ulimit %s: the command was not refused", limit)
-			}
-			wantNot(t, file)
+			refused(t, script(`ulimit `+limit+`; exec $J run --role restricted -- cat /etc/hostname`))
 		}
 	}},
 	{"T23", "signal_flood", "user", func(t *testing.T) {
-		file := marker(t)
 		var wait sync.WaitGroup
 		for i := range 60 {
 			wait.Add(1)
 			go func() {
 				defer wait.Done()
-				cmd := inRole("restricted", "touch", file)
+				cmd := inRole("restricted", "cat", "/etc/hostname")
+				var out strings.Builder
+				cmd.Stdout = &out
 				if err := cmd.Start(); err != nil {
 					t.Error(err)
 					return
@@ -270,13 +270,15 @@ var launcherRows = []struct {
 					_ = cmd.Process.Signal([]os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGALRM, unix.SIGXCPU, unix.SIGURG}[i%6])
 				}
 				_ = cmd.Wait()
+				if out.Len() > 0 {
+					t.Error("the command ran unjailed")
+				}
 			}()
 			if i%10 == 9 {
 				wait.Wait()
 			}
 		}
 		wait.Wait()
-		wantNot(t, file)
 		waitFor(t, "no subjects", func() bool { return len(subjects(t)) == 0 })
 	}},
 	{"T24", "nohup", "user", func(t *testing.T) {
