@@ -223,6 +223,8 @@ struct subject {
 	__u32 staged; /* 0: no exec under way */
 	__u32 flags;  /* enum subject_flag */
 	__u32 staged_flags;
+	__u32 claimed; /* 1: somebody writes above the list; see claim() */
+	__u32 pad;
 	struct member list[8];
 	struct latest latest;
 	struct walk walk;
@@ -334,11 +336,6 @@ struct stamp {
 	__u32 lock;    /* 1: one of two passes at the same time is at work on it */
 	__u32 pad;
 	struct pending request; /* count, roles, pod and flags; its draft is scratch */
-};
-
-/* Value of a subject's `staged` while somebody writes above its list. */
-enum {
-	STAGED_CLAIMED = 1U << 31,
 };
 
 /* ---- the one control block ---- */

@@ -56,16 +56,26 @@ static __always_inline int named_before(const struct subject *s, __u32 n)
  */
 static __always_inline int claim(struct subject *s)
 {
-	return __sync_val_compare_and_swap(&s->staged, 0, STAGED_CLAIMED) == 0;
+	if (__sync_val_compare_and_swap(&s->claimed, 0, 1))
+		return 0;
+	if (!s->staged)
+		return 1;
+	s->claimed = 0; /* an exec is under way, whose entries are there */
+	return 0;
 }
 
-/* Take back an exec that was staged and did not happen. By the task itself only. */
+static __always_inline void release(struct subject *s)
+{
+	s->claimed = 0;
+}
+
+/* Take back an exec that was staged and did not happen. By the task itself only: until
+ * `staged` is 0 nobody else writes. */
 static __always_inline void unstage(struct subject *s)
 {
 	__u32 staged = s->staged;
 
-	if (!staged || staged == STAGED_CLAIMED ||
-	    __sync_val_compare_and_swap(&s->staged, staged, STAGED_CLAIMED) != staged)
+	if (!staged)
 		return;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i < s->depth || i >= staged || named_before(s, i))
@@ -244,12 +254,13 @@ static __always_inline __u32 stage(struct pending *p)
 	if (!why)
 		why = enter_domain(t, s, p, depth, &domain, &label);
 	if (why) {
-		s->staged = 0;
+		release(s);
 		return why;
 	}
 	write_domain(s, p, domain, label);
 	s->staged_flags = s->flags | p->flags;
 	s->staged = depth;
+	release(s);
 	return REFUSED_NOT;
 }
 
@@ -440,7 +451,7 @@ void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
 		bpf_send_signal(SIGKILL);
 		return;
 	}
-	if (!s->staged || s->staged == STAGED_CLAIMED) {
+	if (!s->staged) {
 		if (!s->depth)
 			return;
 		/* Stamped from outside after exec_gain had judged the gain: end it. */

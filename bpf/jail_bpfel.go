@@ -356,6 +356,8 @@ type JailSubject struct {
 	Staged      uint32
 	Flags       uint32
 	StagedFlags uint32
+	Claimed     uint32
+	Pad         uint32
 	List        [8]JailMember
 	Latest      struct {
 		_       structs.HostLayout

@@ -126,13 +126,13 @@ static __always_inline __u32 stamp_thread(struct task_struct *t, struct stamp *s
 	if (!why && !domain_get(st->domain))
 		why = REFUSED_GONE;
 	if (why) {
-		s->staged = 0;
+		release(s);
 		return why;
 	}
 	write_domain(s, r, st->domain, st->label);
 	s->flags |= gain_flags(t, st);
 	s->depth = depth;
-	s->staged = 0;
+	release(s);
 	st->stamped++;
 	return REFUSED_NOT;
 }
@@ -247,7 +247,7 @@ int BPF_PROG(stamp_fork, struct task_struct *parent, struct task_struct *child)
 	c->flags |= s->flags;
 	if (c->depth < depth)
 		c->depth = depth;
-	c->staged = 0;
+	release(c);
 	return 0;
 }
 
