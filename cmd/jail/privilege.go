@@ -44,6 +44,11 @@ func dropPrivilege(args []string) (gained bool, err error) {
 	if !gained || uid == 0 {
 		return false, nil
 	}
+	lower, err := raiseSignalLimit()
+	if err != nil {
+		return true, err
+	}
+	defer func() { err = errors.Join(err, lower()) }()
 	loadErr := loadFirst(args)
 	if err := syscall.Setresgid(gid, gid, gid); err != nil {
 		return true, fmt.Errorf("give up the group: %w", err)
@@ -60,6 +65,33 @@ func dropPrivilege(args []string) (gained bool, err error) {
 		return true, fmt.Errorf("dumpable: %w", err)
 	}
 	return true, loadErr
+}
+
+// raiseSignalLimit makes sure that the runtime can tell its threads to change their ids: it does
+// so by queued signals, and tries forever where the caller allows none. It returns what
+// gives the caller's limit back.
+func raiseSignalLimit() (lower func() error, err error) {
+	const (
+		signalLimit = 11 // RLIMIT_SIGPENDING
+		enough      = 64
+	)
+	var callers unix.Rlimit
+	if err := unix.Prlimit(0, signalLimit, nil, &callers); err != nil {
+		return nil, fmt.Errorf("limit of queued signals: %w", err)
+	}
+	all := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if err := unix.Prlimit(0, signalLimit, &all, nil); err != nil {
+		if callers.Cur < enough {
+			return nil, fmt.Errorf("limit of queued signals (ulimit -i) is %d, at least %d are needed", callers.Cur, enough)
+		}
+		return func() error { return nil }, nil
+	}
+	return func() error {
+		if err := unix.Prlimit(0, signalLimit, &callers, nil); err != nil {
+			return fmt.Errorf("limit of queued signals: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // dropCapabilities leaves the ambient set, which is what any other program that the
