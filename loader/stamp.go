@@ -14,10 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jail/bpf"
+	"jail/profiles"
 )
 
 // EnrollmentSocket is where `jail serve` listens. Subjects of every role may connect to it.
-const EnrollmentSocket = "/run/bpfjailer/enrollment.sock"
+const EnrollmentSocket = profiles.EnrollmentSocket
 
 // Stamp asks that a running process become a subject, or one under more roles.
 type Stamp struct {

@@ -32,8 +32,8 @@ def ask(request):
     return json.loads(s.makefile().readline())
 `
 
-// serve starts jail serve and stops it at the test's end, which must be clean.
-func serve(t *testing.T) *exec.Cmd {
+// serveSocket starts jail serve and stops it at the test's end, which must be clean.
+func serveSocket(t *testing.T) *exec.Cmd {
 	t.Helper()
 	load(t)
 	cmd := exec.Command(jailPath, "serve")
@@ -79,7 +79,7 @@ def connects():
 `
 
 func TestSocketEnrollsTheCaller(t *testing.T) {
-	serve(t)
+	serveSocket(t)
 	for _, as := range []func(*testing.T, string, ...string) result{run, runAsUser} {
 		got := python(t, as, connects+`
 print(connects(), ask({"Enroll": {"pod_id": 0, "role_id": 5}}), connects())`)
@@ -99,7 +99,7 @@ print(info["role_id"], info["pod_id"] > 0, sorted(info), ask({"Query": {"pid": 1
 }
 
 func TestSocketArmsTheNextExec(t *testing.T) {
-	serve(t)
+	serveSocket(t)
 	r := runAsUser(t, "python3", "-S", "-E", "-c", client+connects+`
 import os
 print(ask({"EnrollAtExec": {"pod_id": 4711, "role_id": 1}}), connects(), flush=True)
@@ -119,7 +119,7 @@ os.execv("/bin/cat", ["cat", "/etc/hostname"])`)
 }
 
 func TestSocketStampsThreadsThatCloneMeanwhile(t *testing.T) {
-	serve(t)
+	serveSocket(t)
 	for round := range 5 {
 		cmd := exec.Command("python3", "-S", "-E", "-c", client+`
 import threading, time, os
@@ -168,7 +168,7 @@ os._exit(0)`)
 
 func TestSocketRefusesRolesThatAreNotOpen(t *testing.T) {
 	installRoles(t)
-	serve(t)
+	serveSocket(t)
 	for role, want := range map[int]string{201: "Success", 202: "Error", 203: "Success", 204: "Error"} {
 		got := python(t, runAsUser, fmt.Sprintf(connects+`
 print(ask({"Enroll": {"pod_id": 0, "role_id": %d}}), connects())`, role))
@@ -253,7 +253,7 @@ func TestRolesAreForTheirUsersAndGroups(t *testing.T) {
 }
 
 func TestSocketEnrollmentOnlyTakesAway(t *testing.T) {
-	serve(t)
+	serveSocket(t)
 	// a subject stacks: whatever the second role opens, the first still counts
 	got := python(t, runAsUser, connects+`
 print(ask({"Enroll": {"pod_id": 0, "role_id": 5}}), connects(), ask({"Enroll": {"pod_id": 0, "role_id": 2}}), connects())`)
@@ -292,7 +292,7 @@ print(p.returncode, "not permitted" in err.decode())`
 }
 
 func TestSocketAdministrationIsForRootOutside(t *testing.T) {
-	serve(t)
+	serveSocket(t)
 	requests := `
 for kind, key in (("EnrollExecutable", "executable_path"), ("RemoveExecutable", "executable_path"), ("EnrollCgroup", "cgroup_path"),
         ("RemoveCgroup", "cgroup_path"), ("SetXattr", "executable_path"), ("CheckXattr", "executable_path"), ("RemoveXattr", "executable_path")):
@@ -339,7 +339,7 @@ func descriptors(t *testing.T, cmd *exec.Cmd) int {
 }
 
 func TestSocketSurvivesHostileClients(t *testing.T) {
-	cmd := serve(t)
+	cmd := serveSocket(t)
 	const good = `{"Query": {"pid": 1}}` + "\n"
 	check := func(when string) {
 		t.Helper()
@@ -435,7 +435,7 @@ func TestSocketSurvivesHostileClients(t *testing.T) {
 }
 
 func TestThousandEnrollmentsInARow(t *testing.T) {
-	cmd := serve(t)
+	cmd := serveSocket(t)
 	before := descriptors(t, cmd)
 	got := python(t, runAsUser, connects+`
 import os, sys
