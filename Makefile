@@ -9,7 +9,7 @@ VM = scripts/vm.sh
 all: dist/jail ## build the one static binary
 
 dist/jail: FORCE
-	go build -trimpath -ldflags '-s -w' -o $@ ./cmd/jail
+	go build -trimpath -ldflags '-w' -o $@ ./cmd/jail
 
 generate: ## compile the BPF programs and their Go bindings (needs clang-19)
 	go generate ./bpf
@@ -53,8 +53,15 @@ deps: ## install what is missing, and say what
 vm-kernels: ## fill the cache of kernels and of the root file system
 	$(VM) kernels -rootfs $(KERNELS)
 
-install: dist/jail
+install: dist/jail ## install; SETUID=1: set-user-ID root, for the members of the group jail
+ifdef SETUID
+	@getent group jail >/dev/null || { echo "make install: no group jail: groupadd --system jail" >&2; exit 1; }
+	install -D -o root -g jail -m 4750 dist/jail $(DESTDIR)/usr/bin/jail
+else
 	install -D -m 0755 dist/jail $(DESTDIR)/usr/bin/jail
+endif
+	install -D -m 0644 scripts/systemd/jail-enroll.socket $(DESTDIR)/usr/lib/systemd/system/jail-enroll.socket
+	install -D -m 0644 scripts/systemd/jail-enroll.service $(DESTDIR)/usr/lib/systemd/system/jail-enroll.service
 	install -D -m 0644 scripts/systemd/jail-load.service $(DESTDIR)/usr/lib/systemd/system/jail-load.service
 	install -D -m 0644 scripts/systemd/jail-journal.service $(DESTDIR)/usr/lib/systemd/system/jail-journal.service
 	install -D -m 0644 scripts/systemd/jail.catalog $(DESTDIR)/usr/lib/systemd/catalog/jail.catalog

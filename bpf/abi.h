@@ -248,6 +248,8 @@ struct subject {
 	__u32 staged; /* 0: no exec under way */
 	__u32 flags;  /* enum subject_flag */
 	__u32 staged_flags;
+	__u32 claimed; /* 1: somebody writes above the list; see claim() */
+	__u32 pad;
 	struct member list[8];
 	struct latest latest;
 	struct walk walk;
@@ -293,10 +295,15 @@ enum refusal {
 	REFUSED_ROLE = 2,  /* no such role is loaded */
 	REFUSED_DEPTH = 3, /* the list is full */
 	REFUSED_MEMORY = 4,
-	REFUSED_POD = 5,       /* the pod has a live subject of another user */
-	REFUSED_USER = 6,      /* the role is not open to the caller */
-	REFUSED_NEW_PRIVS = 7, /* an unprivileged caller must set no_new_privs first */
-	REFUSED_FULL = 8,      /* the domains map is full */
+	REFUSED_POD = 5,	/* the pod has a live subject of another user */
+	REFUSED_USER = 6,	/* the role is not open to the caller */
+	REFUSED_NEW_PRIVS = 7,	/* an unprivileged caller must set no_new_privs first */
+	REFUSED_FULL = 8,	/* the domains map is full */
+	REFUSED_BUSY = 9,	/* an exec or another enrollment is under way */
+	REFUSED_GONE = 10,	/* no thread of the process was found */
+	REFUSED_KERNEL = 11,	/* a kernel thread */
+	REFUSED_TRACED = 12,	/* somebody traces the process */
+	REFUSED_PRIVILEGE = 13, /* the process has more privilege than who asked for it */
 };
 
 /*
@@ -323,6 +330,46 @@ struct owner {
 	__u32 pad;
 	__u64 domain[8];
 	__u32 role[8];
+};
+
+/* ---- who may enter a role, and enrollment from outside ---- */
+
+enum entrant_kind {
+	ENTRANT_USER = 0,
+	ENTRANT_GROUP = 1,
+};
+
+/* Key of the entrants map: a uid or gid that may enter the policy's role. */
+struct entrant {
+	__u64 policy_id;
+	__u32 kind; /* enum entrant_kind */
+	__u32 id;
+};
+
+enum stamp_flag {
+	STAMP_BY_ROOT = 1 << 0,	 /* root outside any jail decided: the process need not be a user of
+				    the role, and gets no no-gain bit */
+	STAMP_AT_EXEC = 1 << 1,	 /* arm every thread instead */
+	STAMP_UNTRACED = 1 << 2, /* refuse a traced process */
+};
+
+/*
+ * Value of the stamps map, by process id: an enrollment from outside. Each reading of
+ * the pinned iterator stamp_iter is one pass over all threads; see stamp.h.
+ */
+struct stamp {
+	__u64 start;   /* when the process started, as in /proc/PID/stat: 10 ms ticks */
+	__u64 domain;  /* out: made for the first thread */
+	__u64 label;   /* out: its pod */
+	__u32 uid;     /* real uid that the process must have, unless by root */
+	__u32 flags;   /* enum stamp_flag */
+	__u32 stamped; /* out: threads newly stamped or armed, all passes */
+	__u32 busy;    /* out: threads in the middle of an exec, all passes */
+	__u32 refused; /* out: enum refusal */
+	__u32 seen;    /* out: threads met, all passes */
+	__u32 lock;    /* 1: one of two passes at the same time is at work on it */
+	__u32 pad;
+	struct pending request; /* count, roles, pod and flags; its draft is scratch */
 };
 
 /* ---- the one control block ---- */

@@ -50,17 +50,39 @@ static __always_inline int named_before(const struct subject *s, __u32 n)
 	return n > 0 && s->list[(n - 1) & (ROLE_DEPTH - 1)].domain == s->list[n].domain;
 }
 
-/* Take back an exec that was staged and did not happen. */
+/*
+ * Writing above list[0..depth) needs the claim: the task's own exec and an enrollment
+ * from outside (stamp.h) may come at the same time. Returns 0 when it is taken.
+ */
+static __always_inline int claim(struct subject *s)
+{
+	if (__sync_val_compare_and_swap(&s->claimed, 0, 1))
+		return 0;
+	if (!s->staged)
+		return 1;
+	s->claimed = 0; /* an exec is under way, whose entries are there */
+	return 0;
+}
+
+static __always_inline void release(struct subject *s)
+{
+	s->claimed = 0;
+}
+
+/* Take back an exec that was staged and did not happen. By the task itself only: until
+ * `staged` is 0 nobody else writes. */
 static __always_inline void unstage(struct subject *s)
 {
 	__u32 staged = s->staged;
 
-	s->staged = 0;
+	if (!staged)
+		return;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i < s->depth || i >= staged || named_before(s, i))
 			continue;
 		domain_put(s->list[i].domain);
 	}
+	s->staged = 0;
 }
 
 /* The founder's list is the same: same roles, same domains below. */
@@ -107,10 +129,9 @@ static __always_inline int is_root(struct task_struct *t)
  * The domain that an enrollment enters: the pod's own for the same user with the same
  * list, or for root outside any jail; else a new one. 0, or an enum refusal.
  */
-static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, __u32 depth,
-					  __u64 *id, __u64 *label)
+static __always_inline __u32 enter_domain(struct task_struct *t, struct subject *s,
+					  struct pending *p, __u32 depth, __u64 *id, __u64 *label)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct tally *n = get_tally();
 	__u32 uid = uid_of(t);
 	struct domain *fresh = &p->draft;
@@ -174,24 +195,9 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 	return REFUSED_NOT;
 }
 
-/* Stage what the calling thread armed. 0, or an enum refusal. */
-static __always_inline __u32 stage(struct pending *p)
+/* Look the armed roles up and write them above the list. 0, or an enum refusal. */
+static __always_inline __u32 write_roles(struct subject *s, struct pending *p)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct control *c = get_control();
-	__u64 domain = 0, label = 0;
-	__u32 depth, why;
-	struct subject *s;
-
-	if (!c || !c->door)
-		return REFUSED_DOOR;
-	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!s)
-		return REFUSED_MEMORY;
-	unstage(s);
-	depth = s->depth + p->count;
-	if (depth > ROLE_DEPTH)
-		return REFUSED_DEPTH;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		__u32 id, *slot;
 		__u32 at = s->depth + i;
@@ -207,9 +213,13 @@ static __always_inline __u32 stage(struct pending *p)
 		if (!policy_of(&s->list[at]))
 			return REFUSED_ROLE;
 	}
-	why = enter_domain(s, p, depth, &domain, &label);
-	if (why)
-		return why;
+	return REFUSED_NOT;
+}
+
+/* Give what write_roles() wrote its domain. */
+static __always_inline void write_domain(struct subject *s, struct pending *p, __u64 domain,
+					 __u64 label)
+{
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		__u32 at = s->depth + i;
 
@@ -218,10 +228,88 @@ static __always_inline __u32 stage(struct pending *p)
 		s->list[at].domain = domain;
 		s->list[at].pod = label;
 		s->list[at].flags = p->member_flags;
+		s->list[at].pad = 0;
 	}
+}
+
+/* Stage what the calling thread armed. 0, or an enum refusal. */
+static __always_inline __u32 stage(struct pending *p)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct control *c = get_control();
+	__u64 domain = 0, label = 0;
+	struct subject *s;
+	__u32 depth, why;
+
+	if (!c || !c->door)
+		return REFUSED_DOOR;
+	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s)
+		return REFUSED_MEMORY;
+	unstage(s);
+	if (!claim(s))
+		return REFUSED_BUSY;
+	depth = s->depth + p->count;
+	why = depth > ROLE_DEPTH ? REFUSED_DEPTH : write_roles(s, p);
+	if (!why)
+		why = enter_domain(t, s, p, depth, &domain, &label);
+	if (why) {
+		release(s);
+		return why;
+	}
+	write_domain(s, p, domain, label);
 	s->staged_flags = s->flags | p->flags;
 	s->staged = depth;
+	release(s);
 	return REFUSED_NOT;
+}
+
+enum {
+	GROUPS = 65536, /* the kernel's own limit */
+};
+
+struct group_search {
+	__u64 policy_id;
+	const void *gids;
+	__u32 count;
+	int found;
+};
+
+static long search_group(__u32 i, struct group_search *g)
+{
+	struct entrant key = { .policy_id = g->policy_id, .kind = ENTRANT_GROUP };
+
+	if (i >= g->count || bpf_probe_read_kernel(&key.id, sizeof(key.id), g->gids + 4ULL * i))
+		return 1;
+	if (!bpf_map_lookup_elem(&entrants, &key))
+		return 0;
+	g->found = 1;
+	return 1;
+}
+
+/* The role is open to the task: by its real uid, its real gid or one of its groups. */
+static __always_inline int may_enter(const struct policy *policy, struct task_struct *t)
+{
+	struct entrant key = { .policy_id = policy->id, .kind = ENTRANT_USER };
+	struct group_search g = { .policy_id = policy->id };
+	const struct group_info *groups;
+
+	if (policy->flags & OPEN_TO_ALL)
+		return 1;
+	key.id = uid_of(t);
+	if (bpf_map_lookup_elem(&entrants, &key))
+		return 1;
+	key.kind = ENTRANT_GROUP;
+	key.id = BPF_CORE_READ(t, cred, gid.val);
+	if (bpf_map_lookup_elem(&entrants, &key))
+		return 1;
+	groups = BPF_CORE_READ(t, cred, group_info);
+	if (!groups)
+		return 0;
+	g.count = BPF_CORE_READ(groups, ngroups);
+	g.gids = __builtin_preserve_access_index(&groups->gid);
+	bpf_loop(GROUPS, search_group, &g, 0);
+	return g.found;
 }
 
 /* The answers of the private prctl; see enum prctl. */
@@ -243,7 +331,7 @@ static __always_inline int arm(struct pending *p, __u32 id)
 	if (!policy)
 		return REFUSED_ROLE;
 	if (!is_root(t)) {
-		if (!(policy->flags & OPEN_TO_ALL))
+		if (!may_enter(policy, t))
 			return REFUSED_USER;
 		if (!(t->atomic_flags & (1UL << PFA_NO_NEW_PRIVS)))
 			return REFUSED_NEW_PRIVS;
@@ -364,8 +452,13 @@ void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
 		return;
 	}
 	if (!s->staged) {
-		if (s->depth)
-			report_exec(s, bprm, EVENT_EXEC);
+		if (!s->depth)
+			return;
+		/* Stamped from outside after exec_gain had judged the gain: end it. */
+		if ((s->flags & SUBJECT_NO_GAIN) && t->cred->euid.val != t->cred->uid.val &&
+		    !(t->atomic_flags & (1UL << PFA_NO_NEW_PRIVS)))
+			bpf_send_signal(SIGKILL);
+		report_exec(s, bprm, EVENT_EXEC);
 		return;
 	}
 	s->flags = s->staged_flags;
@@ -379,6 +472,7 @@ SEC("lsm.s/task_alloc")
 int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret)
 {
 	struct subject *s = current_subject(), *child;
+	__u32 depth;
 
 	if (ret || !s)
 		return earlier(ret);
@@ -389,15 +483,17 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
 		count(COUNT_NO_STORAGE);
 		return -ENOMEM;
 	}
+	depth = s->depth; /* read once: stamp.h may append meanwhile */
+	opaque(depth);
 	child->flags = s->flags;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
-		if (i >= s->depth)
+		if (i >= depth)
 			break;
 		child->list[i] = s->list[i];
 		if (!named_before(s, i))
 			domain_get(s->list[i].domain);
 	}
-	child->depth = s->depth;
+	child->depth = depth;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * The walls of jail: BPF LSM programs, one compile unit, one header per area.
  *
  *   enroll.h  who is a subject: prctl, exec, fork, exit
+ *   stamp.h   processes enrolled from outside
  *   file.h    files: file_open
  *   net.h     sockets: create, bind, listen, connect, sendmsg
  *   exec.h    exec and what it may gain
@@ -18,6 +19,7 @@
 #include "maps.h"
 #include "core.h"
 #include "enroll.h"
+#include "stamp.h"
 #include "file.h"
 #include "net.h"
 #include "exec.h"

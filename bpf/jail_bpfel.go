@@ -72,6 +72,20 @@ type JailDomain struct {
 	List       [8]JailMember
 }
 
+type JailEntrant struct {
+	_        structs.HostLayout
+	PolicyId uint64
+	Kind     uint32
+	Id       uint32
+}
+
+type JailEntrantKind uint32
+
+const (
+	JailEntrantKindENTRANT_USER  JailEntrantKind = 0
+	JailEntrantKindENTRANT_GROUP JailEntrantKind = 1
+)
+
 type JailEvent struct {
 	_          structs.HostLayout
 	Number     uint64
@@ -272,6 +286,11 @@ const (
 	JailRefusalREFUSED_USER      JailRefusal = 6
 	JailRefusalREFUSED_NEW_PRIVS JailRefusal = 7
 	JailRefusalREFUSED_FULL      JailRefusal = 8
+	JailRefusalREFUSED_BUSY      JailRefusal = 9
+	JailRefusalREFUSED_GONE      JailRefusal = 10
+	JailRefusalREFUSED_KERNEL    JailRefusal = 11
+	JailRefusalREFUSED_TRACED    JailRefusal = 12
+	JailRefusalREFUSED_PRIVILEGE JailRefusal = 13
 )
 
 type JailRole struct {
@@ -314,6 +333,30 @@ const (
 	JailSocketKindKIND_OTHER   JailSocketKind = 64
 )
 
+type JailStamp struct {
+	_       structs.HostLayout
+	Start   uint64
+	Domain  uint64
+	Label   uint64
+	Uid     uint32
+	Flags   uint32
+	Stamped uint32
+	Busy    uint32
+	Refused uint32
+	Seen    uint32
+	Lock    uint32
+	Pad     uint32
+	Request JailPending
+}
+
+type JailStampFlag uint32
+
+const (
+	JailStampFlagSTAMP_BY_ROOT  JailStampFlag = 1
+	JailStampFlagSTAMP_AT_EXEC  JailStampFlag = 2
+	JailStampFlagSTAMP_UNTRACED JailStampFlag = 4
+)
+
 type JailStartKey struct {
 	_        structs.HostLayout
 	PolicyId uint64
@@ -336,6 +379,8 @@ type JailSubject struct {
 	Staged      uint32
 	Flags       uint32
 	StagedFlags uint32
+	Claimed     uint32
+	Pad         uint32
 	List        [8]JailMember
 	Latest      struct {
 		_       structs.HostLayout
@@ -412,6 +457,7 @@ const (
 	JailMapCounters           = "counters"
 	JailMapDenials            = "denials"
 	JailMapDomains            = "domains"
+	JailMapEntrants           = "entrants"
 	JailMapEvents             = "events"
 	JailMapPendingEnrollments = "pending_enrollments"
 	JailMapPods               = "pods"
@@ -419,6 +465,7 @@ const (
 	JailMapRoleSlots          = "role_slots"
 	JailMapRoles              = "roles"
 	JailMapSockets            = "sockets"
+	JailMapStamps             = "stamps"
 	JailMapStarts             = "starts"
 	JailMapSubjects           = "subjects"
 	JailMapTables             = "tables"
@@ -450,6 +497,9 @@ const (
 	JailProgProcPtrace        = "proc_ptrace"
 	JailProgProcSetuid        = "proc_setuid"
 	JailProgProcTraceme       = "proc_traceme"
+	JailProgStampEnd          = "stamp_end"
+	JailProgStampFork         = "stamp_fork"
+	JailProgStampIter         = "stamp_iter"
 	JailProgSubjectsIter      = "subjects_iter"
 	JailProgTell              = "tell"
 	JailVarExported           = "exported"
@@ -524,6 +574,9 @@ type JailProgramSpecs struct {
 	ProcPtrace     *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
 	ProcSetuid     *ebpf.ProgramSpec `ebpf:"proc_setuid"`
 	ProcTraceme    *ebpf.ProgramSpec `ebpf:"proc_traceme"`
+	StampEnd       *ebpf.ProgramSpec `ebpf:"stamp_end"`
+	StampFork      *ebpf.ProgramSpec `ebpf:"stamp_fork"`
+	StampIter      *ebpf.ProgramSpec `ebpf:"stamp_iter"`
 	SubjectsIter   *ebpf.ProgramSpec `ebpf:"subjects_iter"`
 	Tell           *ebpf.ProgramSpec `ebpf:"tell"`
 }
@@ -536,6 +589,7 @@ type JailMapSpecs struct {
 	Counters           *ebpf.MapSpec `ebpf:"counters"`
 	Denials            *ebpf.MapSpec `ebpf:"denials"`
 	Domains            *ebpf.MapSpec `ebpf:"domains"`
+	Entrants           *ebpf.MapSpec `ebpf:"entrants"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	PendingEnrollments *ebpf.MapSpec `ebpf:"pending_enrollments"`
 	Pods               *ebpf.MapSpec `ebpf:"pods"`
@@ -543,6 +597,7 @@ type JailMapSpecs struct {
 	RoleSlots          *ebpf.MapSpec `ebpf:"role_slots"`
 	Roles              *ebpf.MapSpec `ebpf:"roles"`
 	Sockets            *ebpf.MapSpec `ebpf:"sockets"`
+	Stamps             *ebpf.MapSpec `ebpf:"stamps"`
 	Starts             *ebpf.MapSpec `ebpf:"starts"`
 	Subjects           *ebpf.MapSpec `ebpf:"subjects"`
 	Tables             *ebpf.MapSpec `ebpf:"tables"`
@@ -582,6 +637,7 @@ type JailMaps struct {
 	Counters           *ebpf.Map `ebpf:"counters"`
 	Denials            *ebpf.Map `ebpf:"denials"`
 	Domains            *ebpf.Map `ebpf:"domains"`
+	Entrants           *ebpf.Map `ebpf:"entrants"`
 	Events             *ebpf.Map `ebpf:"events"`
 	PendingEnrollments *ebpf.Map `ebpf:"pending_enrollments"`
 	Pods               *ebpf.Map `ebpf:"pods"`
@@ -589,6 +645,7 @@ type JailMaps struct {
 	RoleSlots          *ebpf.Map `ebpf:"role_slots"`
 	Roles              *ebpf.Map `ebpf:"roles"`
 	Sockets            *ebpf.Map `ebpf:"sockets"`
+	Stamps             *ebpf.Map `ebpf:"stamps"`
 	Starts             *ebpf.Map `ebpf:"starts"`
 	Subjects           *ebpf.Map `ebpf:"subjects"`
 	Tables             *ebpf.Map `ebpf:"tables"`
@@ -602,6 +659,7 @@ func (m *JailMaps) Close() error {
 		m.Counters,
 		m.Denials,
 		m.Domains,
+		m.Entrants,
 		m.Events,
 		m.PendingEnrollments,
 		m.Pods,
@@ -609,6 +667,7 @@ func (m *JailMaps) Close() error {
 		m.RoleSlots,
 		m.Roles,
 		m.Sockets,
+		m.Stamps,
 		m.Starts,
 		m.Subjects,
 		m.Tables,
@@ -655,6 +714,9 @@ type JailPrograms struct {
 	ProcPtrace     *ebpf.Program `ebpf:"proc_ptrace"`
 	ProcSetuid     *ebpf.Program `ebpf:"proc_setuid"`
 	ProcTraceme    *ebpf.Program `ebpf:"proc_traceme"`
+	StampEnd       *ebpf.Program `ebpf:"stamp_end"`
+	StampFork      *ebpf.Program `ebpf:"stamp_fork"`
+	StampIter      *ebpf.Program `ebpf:"stamp_iter"`
 	SubjectsIter   *ebpf.Program `ebpf:"subjects_iter"`
 	Tell           *ebpf.Program `ebpf:"tell"`
 }
@@ -687,6 +749,9 @@ func (p *JailPrograms) Close() error {
 		p.ProcPtrace,
 		p.ProcSetuid,
 		p.ProcTraceme,
+		p.StampEnd,
+		p.StampFork,
+		p.StampIter,
 		p.SubjectsIter,
 		p.Tell,
 	)

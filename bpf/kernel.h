@@ -45,10 +45,11 @@ enum {
 	SB_NOUSER = 1U << 31, /* kernel-internal filesystem: pipes, sockets, memfd */
 	PROC_SUPER_MAGIC = 0x9fa0,
 	PFA_NO_NEW_PRIVS = 0, /* bit of task->atomic_flags */
+	PF_KTHREAD = 0x200000,
+	SIGKILL = 9,
 	PTRACE_MODE_READ = 1,
 	PTRACE_MODE_ATTACH = 2,
 	PTRACE_MODE_NOAUDIT = 4,
-	SIGKILL = 9,
 	MSG_FASTOPEN = 0x20000000,
 	CAP_SYS_MODULE = 16,
 	CAP_SYS_CHROOT = 18,
@@ -103,9 +104,15 @@ struct user_namespace {
 	int level;
 };
 
+struct group_info {
+	int ngroups;
+	kgid_t gid[0];
+};
+
 struct cred {
 	kuid_t uid, suid, euid, fsuid;
-	kgid_t egid;
+	kgid_t gid, egid;
+	struct group_info *group_info;
 	struct {
 		__u64 val;
 	} cap_permitted; /* the kernel changed its members: read as 8 raw bytes */
@@ -152,6 +159,10 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	unsigned long atomic_flags;
+	unsigned int flags;
+	unsigned int ptrace;
+	__u64 start_boottime;
+	unsigned in_execve : 1;
 	int pid;
 	int tgid;
 	char comm[16];

@@ -29,6 +29,8 @@ const struct {
 	enum member_flag member_flag;
 	enum subject_flag subject_flag;
 	enum counter counter;
+	enum entrant_kind entrant_kind;
+	enum stamp_flag stamp_flag;
 } *exported __attribute__((unused));
 
 /* The control block. Written by the loader (door, instance, seal, policy ids). */
@@ -150,6 +152,26 @@ struct {
 	__type(key, __u64);
 	__type(value, struct pod);
 } pods SEC(".maps");
+
+/* (policy, user or group) -> may enter. Written by the loader before a role points at
+ * the policy. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct entrant);
+	__type(value, __u32);
+} entrants SEC(".maps");
+
+/* Process id -> enrollment from outside that is under way. Written and removed by the
+ * loader; results by the iterator. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 12);
+	__type(key, __u32);
+	__type(value, struct stamp);
+} stamps SEC(".maps");
 
 /* Denials and lifecycle, oldest first, for one reader. */
 struct {

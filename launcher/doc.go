@@ -8,5 +8,5 @@
 //
 // # Limitations
 //
-// The Go runtime resets some ignored and blocked signals on exec; see Run.
+// A binary without its symbol table resets some ignored and blocked signals; see Run.
 package launcher

@@ -36,8 +36,8 @@ func (s Spec) Find() (string, error) {
 // Run replaces the process by the command, jailed from its first instruction on. It
 // returns only on failure, with nothing left armed.
 //
-// Ignored signals other than HUP, INT and TSTP reach the command with their default
-// action, and blocked HUP, INT, QUIT, TERM and CHLD unblocked: the Go runtime does that.
+// Ignored and blocked signals reach the command as the caller had them, unless the binary
+// was stripped of its symbols or cannot be read: then the Go runtime's changes stay.
 func Run(s Spec) error {
 	// 1. Find everything that can be found before anything is changed.
 	file, err := s.Find()
@@ -51,6 +51,7 @@ func Run(s Spec) error {
 	if err != nil {
 		return err
 	}
+	caller, _ := findSignals() // nil: see above
 	// 2. The arming belongs to the thread, so from here to the exec there is one.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -72,7 +73,12 @@ func Run(s Spec) error {
 	if err := closeOnExec(s.KeepFDs); err != nil {
 		return errors.Join(err, loader.Disarm())
 	}
-	// 6. syscall.Exec gives RLIMIT_NOFILE back as the caller had it.
+	// 6. Signals as the caller had them; syscall.Exec does RLIMIT_NOFILE.
+	if caller != nil {
+		if err := caller.restore(); err != nil {
+			return errors.Join(fmt.Errorf("signals: %w", err), loader.Disarm())
+		}
+	}
 	err = syscall.Exec(file, s.Command, env)
 	// 7. It failed: say whether the jail or the command is to blame, and withdraw.
 	if refusal := loader.ExecRefusal(); refusal != nil {

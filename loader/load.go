@@ -32,6 +32,9 @@ const (
 // optionalHooks may be missing: what they guard is reported by [Status].
 var optionalHooks = map[string]bool{}
 
+// pinnedPrograms are not attached but run by later processes.
+var pinnedPrograms = []string{"tell", "stamp_end"}
+
 // lastDetached lists the programs that unload detaches after all others, so that no
 // exec slips in unjailed while the rest goes.
 var lastDetached = []string{"enroll_stage", "enroll_commit", "enroll_fork"}
@@ -121,7 +124,11 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 		k.maps[name] = m
 		delete(coll.Maps, name)
 	}
-	if err := k.bringUp(ctx, opts, coll); err != nil {
+	types := make(map[string]ebpf.AttachType)
+	for name, prog := range spec.Programs {
+		types[name] = prog.AttachType
+	}
+	if err := k.bringUp(ctx, opts, coll, types); err != nil {
 		_ = k.Close()
 		return nil, err
 	}
@@ -141,7 +148,7 @@ func storageAlwaysAnswers() bool {
 }
 
 // bringUp takes loaded programs and maps to an open door.
-func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collection) error {
+func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collection, types map[string]ebpf.AttachType) error {
 	if err := k.setControl(bpf.JailControl{Abi: uint32(bpf.JailAbiABI_VERSION), Instance: instance}); err != nil {
 		return err
 	}
@@ -158,7 +165,7 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := checkRenames(coll); err != nil {
 		return err
 	}
-	links, err := attach(coll.Programs)
+	links, err := attach(coll.Programs, types)
 	defer func() {
 		for _, l := range links {
 			_ = l.Close()
@@ -167,7 +174,7 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err != nil {
 		return err
 	}
-	if err := k.pin(links, coll.Programs["tell"]); err != nil {
+	if err := k.pin(links, coll.Programs); err != nil {
 		return err
 	}
 	if err := k.selfTest(ctx); err != nil {
@@ -203,13 +210,13 @@ func checkRenames(coll *ebpf.Collection) error {
 }
 
 // attach links every program to its hook, or none.
-func attach(programs map[string]*ebpf.Program) (map[string]link.Link, error) {
+func attach(programs map[string]*ebpf.Program, types map[string]ebpf.AttachType) (map[string]link.Link, error) {
 	links := make(map[string]link.Link)
 	for _, name := range slices.Sorted(maps.Keys(programs)) {
 		if programs[name].Type() == ebpf.Syscall {
 			continue
 		}
-		l, err := attachOne(programs[name])
+		l, err := attachOne(programs[name], types[name])
 		if err != nil {
 			return links, fmt.Errorf("attach %s: %w", name, translate(err))
 		}
@@ -218,14 +225,17 @@ func attach(programs map[string]*ebpf.Program) (map[string]link.Link, error) {
 	return links, nil
 }
 
-func attachOne(prog *ebpf.Program) (link.Link, error) {
-	if prog.Type() == ebpf.Tracing {
+func attachOne(prog *ebpf.Program, how ebpf.AttachType) (link.Link, error) {
+	switch how {
+	case ebpf.AttachTraceIter:
 		return link.AttachIter(link.IterOptions{Program: prog})
+	case ebpf.AttachTraceRawTp:
+		return link.AttachTracing(link.TracingOptions{Program: prog})
 	}
 	return link.AttachLSM(link.LSMOptions{Program: prog})
 }
 
-func (k *Kernel) pin(links map[string]link.Link, tell *ebpf.Program) error {
+func (k *Kernel) pin(links map[string]link.Link, programs map[string]*ebpf.Program) error {
 	dir := linkDir(instance)
 	for _, d := range []string{Dir, mapsDir, progsDir, linksDir, dir} {
 		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
@@ -237,8 +247,10 @@ func (k *Kernel) pin(links map[string]link.Link, tell *ebpf.Program) error {
 			return fmt.Errorf("pin map %s: %w", name, translate(err))
 		}
 	}
-	if err := tell.Pin(filepath.Join(progsDir, "tell")); err != nil {
-		return fmt.Errorf("pin program tell: %w", translate(err))
+	for _, name := range pinnedPrograms {
+		if err := programs[name].Pin(filepath.Join(progsDir, name)); err != nil {
+			return fmt.Errorf("pin program %s: %w", name, translate(err))
+		}
 	}
 	for name, l := range links {
 		if err := l.Pin(filepath.Join(dir, name)); err != nil {

@@ -141,6 +141,16 @@ func (k *Kernel) putPolicy(r *profiles.Role, p *profiles.Policy) (slot uint32, i
 			return 0, 0, err
 		}
 	}
+	entrants, err := k.table("entrants")
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range p.Entrants {
+		key := bpf.JailEntrant{PolicyId: id, Kind: uint32(e.Kind), Id: e.ID}
+		if err := entrants.Put(key, uint32(1)); err != nil {
+			return 0, 0, fmt.Errorf("entrants: %w", err)
+		}
+	}
 	if err := newRecord(id, r, p).write(policyDir); err != nil {
 		return 0, 0, fmt.Errorf("what its events mean: %w", err)
 	}
@@ -266,6 +276,7 @@ func environment() (profiles.Env, error) {
 		return profiles.Env{}, err
 	}
 	env := mounts.environment()
+	env.Account = account
 	env.Resolvers, env.ResolverSockets, err = resolvers(referenceRoot)
 	return env, err
 }

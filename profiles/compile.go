@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -28,6 +29,26 @@ type Env struct {
 	// resolver, that `dns = true` opens.
 	Resolvers       []netip.Addr
 	ResolverSockets []string
+	// Account gives the number of a user or a group (which) by name; an error when there
+	// is none. nil: names are not resolved, and nobody is let in by name.
+	Account func(which EntrantKind, name string) (uint32, error)
+}
+
+// EntrantKind tells whether an Entrant is a user or a group.
+type EntrantKind uint32
+
+// What may be let into a role.
+const (
+	User EntrantKind = iota
+	Group
+)
+
+func (k EntrantKind) String() string { return [...]string{"user", "group"}[k] }
+
+// Entrant is a user or group that may enter a role.
+type Entrant struct {
+	Kind EntrantKind
+	ID   uint32
 }
 
 // Mount is a mounted filesystem.
@@ -113,6 +134,8 @@ type Policy struct {
 	Root   uint32 // state after the empty path, which is the root directory
 
 	UnixRoot uint32 // the same of the automaton for UNIX sockets
+	// Entrants may enter the role, besides root; everyone may where Flags has OpenToAll.
+	Entrants []Entrant
 
 	// Rules by the numbers that the tables have; Rules[0] stands for no rule.
 	Rules []Rule
@@ -191,6 +214,9 @@ func (r *Role) Compile(env Env) (*Policy, error) {
 	if p.Families, p.Kinds, err = compileFamilies(r.Families); err != nil {
 		return nil, fmt.Errorf("role %s: %w", r.Name, err)
 	}
+	if p.Entrants, err = r.entrants(&env); err != nil {
+		return nil, err
+	}
 	all := r.AllRules()
 	if r.DNS {
 		env.openResolvers(r.KeyPlace("dns"), &all)
@@ -217,6 +243,38 @@ func (r *Role) Compile(env Env) (*Policy, error) {
 	return p, nil
 }
 
+// entrants resolves `users` and `groups`: names, or numbers.
+func (r *Role) entrants(env *Env) ([]Entrant, error) {
+	var (
+		list []Entrant
+		errs ErrorList
+	)
+	add := func(kind EntrantKind, texts []Text) {
+		for _, t := range texts {
+			if t.Value == "*" {
+				continue // policyFlags sees to it
+			}
+			id, err := strconv.ParseUint(t.Value, 10, 32)
+			if err == nil {
+				list = append(list, Entrant{kind, uint32(id)})
+				continue
+			}
+			if env.Account == nil {
+				continue
+			}
+			n, err := env.Account(kind, t.Value)
+			if err != nil {
+				errs = append(errs, &Error{Place: t.Place, Message: err.Error(), Err: err})
+				continue
+			}
+			list = append(list, Entrant{kind, n})
+		}
+	}
+	add(User, r.Users)
+	add(Group, r.Groups)
+	return list, errs.err()
+}
+
 // maxRules is how many numbers an accept word can tell apart.
 const maxRules = 1<<24 - 1
 
@@ -225,7 +283,8 @@ func (r *Role) policyFlags() Flags {
 	if r.Permissive {
 		flags |= ModePermissive
 	}
-	if slices.ContainsFunc(r.Users, func(u Text) bool { return u.Value == "*" }) {
+	everyone := func(t Text) bool { return t.Value == "*" }
+	if slices.ContainsFunc(r.Users, everyone) || slices.ContainsFunc(r.Groups, everyone) {
 		flags |= OpenToAll
 	}
 	return flags

@@ -47,6 +47,8 @@ type cli struct {
 	Reload  reloadCmd  `cmd:"" group:"kernel" help:"Read the configuration again and install its roles."`
 	Status  statusCmd  `cmd:"" group:"kernel" help:"Tell whether the kernel part is whole."`
 	Doctor  doctorCmd  `cmd:"" group:"kernel" help:"Check everything that jail needs of this machine."`
+	Wrap    wrapCmd    `cmd:"" group:"jails" help:"Write a script that runs a command inside a jail."`
+	Serve   serveCmd   `cmd:"" group:"jails" help:"Answer enrollment requests on a socket."`
 	Version versionCmd `cmd:"" group:"kernel" help:"Print the version."`
 }
 
@@ -70,7 +72,7 @@ func main() {
 
 // execute runs one command line and returns its exit status.
 func execute(out *output, args []string) int {
-	gained, err := dropPrivilege()
+	gained, err := dropPrivilege(args)
 	if err == nil {
 		err = dispatch(&app{output: out, ctx: context.Background(), gained: gained}, args)
 	}
@@ -98,7 +100,7 @@ func dispatch(a *app, args []string) error {
 	case err != nil:
 		return usageError{err, helpOf(err)}
 	}
-	c.Run.Command = command
+	c.Run.Command, c.Wrap.Command = command, command
 	return ctx.Run(a)
 }
 
@@ -216,15 +218,15 @@ func splitShebang(args []string) []string {
 	return append(strings.Fields(args[0]), args[1:]...)
 }
 
-// splitCommand cuts the arguments of run where its command begins: after the first `--`,
+// splitCommand cuts the arguments of run and wrap where its command begins: after the first `--`,
 // or at the first word that is neither an option nor an option's value. kong would find
 // the same place, but copies all words for each of them.
 func splitCommand(model *kong.Application, args []string) (own, command []string) {
-	if !isRun(args) {
+	if !isRun(args) && (len(args) == 0 || args[0] != "wrap") {
 		return args, nil
 	}
 	var flags []*kong.Flag
-	for _, group := range findCommand(model, "run").AllFlags(false) {
+	for _, group := range findCommand(model, args[0]).AllFlags(false) {
 		flags = append(flags, group...)
 	}
 	for i := 1; i < len(args); i++ {

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * A running process made a subject from outside: all its threads, none left out.
+ *
+ *   iter/task            one pass: stamps or arms the threads of each process in `stamps`
+ *   sched_process_fork   copies to a child that passed task_alloc before its parent was stamped
+ *
+ * User space repeats the pass until one stamps nothing. Then every thread is under the
+ * roles: a thread that was linked before that pass was met by it, and one that was not
+ * yet linked found its parent stamped at the tracepoint, which comes after linking and
+ * before the child runs.
+ *
+ * A stamp only appends. It holds its domain until stamp_end, so that a first thread which
+ * ends does not take the domain away from the others.
+ */
+#ifndef JAIL_STAMP_H
+#define JAIL_STAMP_H
+
+#include "enroll.h"
+
+enum {
+	TICK = 10000000, /* ns in a tick of /proc/PID/stat */
+};
+
+/* What an unprivileged requester may be: the process that asked, and nothing more. */
+static __always_inline int same_privilege(struct task_struct *t, __u32 uid)
+{
+	const struct cred *cred = t->cred;
+	__u64 caps = 0;
+
+	if (cred->uid.val != uid || cred->euid.val != uid || cred->suid.val != uid ||
+	    cred->fsuid.val != uid || cred->gid.val != cred->egid.val)
+		return 0;
+	if (is_root(t) || (t->atomic_flags & (1UL << PFA_NO_NEW_PRIVS)))
+		return 1;
+	if (!uid && cred->user_ns->level == 0)
+		return 1; /* root without CAP_SYS_ADMIN: nothing to trick it out of */
+	bpf_probe_read_kernel(&caps, sizeof(caps),
+			      __builtin_preserve_access_index(&cred->cap_permitted));
+	return !caps || cred->user_ns->level;
+}
+
+/* May this thread be stamped? 0, or an enum refusal. */
+static __always_inline __u32 check_stamp(struct task_struct *t, struct stamp *st)
+{
+	struct pending *r = &st->request;
+	struct control *c = get_control();
+
+	if (!c || !c->door)
+		return REFUSED_DOOR;
+	if (t->flags & PF_KTHREAD)
+		return REFUSED_KERNEL;
+	if ((st->flags & STAMP_UNTRACED) && t->ptrace)
+		return REFUSED_TRACED;
+	if (!r->count || r->count > ROLE_DEPTH)
+		return REFUSED_DEPTH;
+	if (!(st->flags & STAMP_BY_ROOT) && !same_privilege(t, st->uid))
+		return REFUSED_PRIVILEGE;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		struct policy *policy;
+		struct member m = {};
+		__u32 id, *slot;
+
+		if (i >= r->count)
+			break;
+		id = r->roles[i];
+		slot = bpf_map_lookup_elem(&role_slots, &id);
+		if (!slot)
+			return REFUSED_ROLE;
+		m.role = id;
+		m.slot = *slot;
+		policy = policy_of(&m);
+		if (!policy)
+			return REFUSED_ROLE;
+		if (!(st->flags & STAMP_BY_ROOT) && !is_root(t) && !may_enter(policy, t))
+			return REFUSED_USER;
+	}
+	return REFUSED_NOT;
+}
+
+static __always_inline __u32 gain_flags(struct task_struct *t, struct stamp *st)
+{
+	return (st->flags & STAMP_BY_ROOT) || is_root(t) ? 0 : SUBJECT_NO_GAIN;
+}
+
+/* Is the subject in the stamp's domain? */
+static __always_inline int carries(const struct subject *s, __u64 domain)
+{
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= s->depth)
+			break;
+		if (s->list[i].domain == domain)
+			return 1;
+	}
+	return 0;
+}
+
+/* Append the roles to one thread's list. 0, or an enum refusal. */
+static __always_inline __u32 stamp_thread(struct task_struct *t, struct stamp *st)
+{
+	struct pending *r = &st->request;
+	struct subject *s;
+	__u32 depth, why;
+
+	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s)
+		return REFUSED_MEMORY;
+	if (st->domain && carries(s, st->domain))
+		return REFUSED_NOT;
+	if (!claim(s)) {
+		st->busy++;
+		return REFUSED_NOT;
+	}
+	depth = s->depth + r->count;
+	why = depth > ROLE_DEPTH ? REFUSED_DEPTH : write_roles(s, r);
+	if (!why && !st->domain) {
+		__u64 domain = 0, label = 0;
+
+		/* founded or joined with one hold, which is the stamp's own until stamp_end */
+		why = enter_domain(t, s, r, depth, &domain, &label);
+		if (!why) {
+			st->domain = domain;
+			st->label = label;
+		}
+	}
+	if (!why && !domain_get(st->domain))
+		why = REFUSED_GONE;
+	if (why) {
+		release(s);
+		return why;
+	}
+	write_domain(s, r, st->domain, st->label);
+	s->flags |= gain_flags(t, st);
+	s->depth = depth;
+	release(s);
+	st->stamped++;
+	return REFUSED_NOT;
+}
+
+/* Arm one thread: its next exec enters the roles. */
+static __always_inline __u32 arm_thread(struct task_struct *t, struct stamp *st)
+{
+	struct pending *r = &st->request, *p;
+	__u32 at;
+
+	p = bpf_task_storage_get(&pending_enrollments, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!p)
+		return REFUSED_MEMORY;
+	at = p->count;
+	if (at + r->count > ROLE_DEPTH)
+		return REFUSED_DEPTH;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= r->count)
+			break;
+		p->roles[(at + i) & (ROLE_DEPTH - 1)] = r->roles[i];
+	}
+	if (r->pod)
+		p->pod = r->pod;
+	p->flags |= gain_flags(t, st);
+	p->count = at + r->count;
+	st->stamped++;
+	return REFUSED_NOT;
+}
+
+SEC("iter/task")
+int stamp_iter(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct stamp *st;
+	__u32 tgid, why;
+
+	if (!t)
+		return 0;
+	tgid = t->tgid;
+	st = bpf_map_lookup_elem(&stamps, &tgid);
+	if (!st || st->refused ||
+	    BPF_CORE_READ(t, group_leader, start_boottime) / TICK != st->start)
+		return 0;
+	st->seen++;
+	/* Its credentials may be about to change. */
+	if (BPF_CORE_READ_BITFIELD_PROBED(t, in_execve)) {
+		st->busy++;
+		return 0;
+	}
+	if (__sync_val_compare_and_swap(&st->lock, 0, 1)) {
+		st->busy++;
+		return 0;
+	}
+	why = check_stamp(t, st);
+	if (!why)
+		why = st->flags & STAMP_AT_EXEC ? arm_thread(t, st) : stamp_thread(t, st);
+	st->refused = why;
+	st->lock = 0;
+	return 0;
+}
+
+/* The end of an enrollment from outside: gives back the stamp's hold on its domain. */
+SEC("syscall")
+int stamp_end(__u32 *tgid)
+{
+	__u32 key = *tgid;
+	struct stamp *st = bpf_map_lookup_elem(&stamps, &key);
+	__u64 domain;
+
+	if (!st)
+		return 1;
+	domain = st->domain;
+	bpf_map_delete_elem(&stamps, &key);
+	if (domain)
+		domain_put(domain);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(stamp_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct subject *s = current_subject(), *c;
+	__u32 depth;
+
+	if (!s || is_unknown(s))
+		return 0;
+	c = entry_of(child);
+	if (c && is_unknown(c)) /* it has a list: task_alloc made it */
+		return 0;
+	if (!c)
+		c = bpf_task_storage_get(&subjects, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!c) {
+		/* The child passed task_alloc unjailed: end the process rather than let a thread of
+		 * it run so. A forked child lives on, outside: what enrolls a tree passes again. */
+		count(COUNT_NO_STORAGE);
+		bpf_send_signal(SIGKILL);
+		return 0;
+	}
+	depth = s->depth;
+	opaque(depth);
+	if (c->depth >= depth || !claim(c))
+		return 0;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i < c->depth)
+			continue;
+		if (i >= depth)
+			break;
+		c->list[i] = s->list[i];
+		if (!named_before(s, i))
+			domain_get(s->list[i].domain);
+	}
+	c->flags |= s->flags;
+	if (c->depth < depth)
+		c->depth = depth;
+	release(c);
+	return 0;
+}
+
+#endif
