@@ -197,8 +197,11 @@ struct query {
 	__u32 protocol;
 	__u32 port;
 	__u32 value;
-	__u32 list;	   /* enum port_list */
-	__u32 alternative; /* 1: any one bit of access is enough */
+	__u32 list;	  /* enum port_list */
+	__u8 alternative; /* 1: any one bit of access is enough */
+	__u8 pathless;	  /* no path to judge: only the flags */
+	__u8 quiet;	  /* the kernel only wonders: no event */
+	__u8 located;	  /* 1: the subject's walk holds all names of leaf */
 	__u8 addr[16];
 	__u32 words[4]; /* addr in host byte order, for the range search */
 	__u32 reason;	/* out: enum reason */
@@ -207,12 +210,8 @@ struct query {
 	__u32 member;	/* the member being asked */
 	__u32 granted;	/* members from here on enter by this exec: it is their one exec */
 	__u32 chardev;	/* rdev of a character device */
-	__u32 pathless; /* no path to judge: only the flags */
-	__u32 quiet;	/* the kernel only wonders: no event */
 	__u64 leaf;	/* address of the dentry that is judged */
-	__u32 located;	/* 1: the subject's walk holds all names of leaf */
-	__u32 pad;
-	__u64 sock; /* address of the socket: a UNIX peer, or a datagram's own */
+	__u64 sock;	/* address of the socket: a UNIX peer, or a datagram's own */
 };
 
 #include "event.h"

@@ -266,6 +266,9 @@ func (r *Resolver) place(device uint32, inside string) string {
 		return full
 	}
 	if !r.missed[device] && len(r.missed) < most {
+		if r.missed == nil {
+			r.missed = make(map[uint32]bool)
+		}
 		r.missed[device] = true
 		if table, err := os.ReadFile("/proc/1/mountinfo"); err == nil {
 			r.mounts, _ = parseMounts(table)

@@ -49,8 +49,9 @@ func TestResolversOfTheReferenceRoot(t *testing.T) {
 }
 
 func TestDeniedLookUpNamesDNS(t *testing.T) {
-	r := &Resolver{}
+	r := &Resolver{mounts: mountTable{{Major: 8, Minor: 1, Root: "/", Mountpoint: "/"}}}
 	raw := denialOf(bpf.JailOpOP_SEND)
+	raw.Device = 8<<20 | 1
 	raw.Family, raw.Protocol, raw.Port = unix.AF_INET, unix.IPPROTO_UDP, 53
 	copy(raw.Addr[:], []byte{192, 0, 2, 53})
 	e := Event{Kind: "denial", Op: "send", Reason: "default", Protocol: "udp", Port: 53, Address: "192.0.2.53", raw: raw}
