@@ -547,14 +547,9 @@ func (r *Resolver) Change(e Event) Change {
 		if e.isAbstract() {
 			name = string(e.raw.Path[:e.raw.PathLen])
 		}
-		return Change{
-			TOML: profiles.KeyTable(role, "unix = ["+strconv.Quote(profiles.QuotePattern(name))+"]"),
-			Flag: "--unix " + shellQuote(name), Note: "add to the list where the role has one",
-		}
+		return unixChange(name, role)
 	case e.Reason != "rule" && e.Reason != "default":
 		return Change{Note: "no rule can allow it: " + e.Detail}
-	case e.isSocket() && e.Family == "unix" && e.Path != "" && !e.PathCut:
-		return unixChange(e, role)
 	case isNetwork(e.Op) && (e.Protocol == "tcp" || e.Protocol == "udp"):
 		return networkChange(e, role)
 	case e.isFile() && e.Path != "" && !e.PathCut:
@@ -646,11 +641,10 @@ func networkChange(e Event, role string) Change {
 	return c
 }
 
-func unixChange(e Event, role string) Change {
-	name := string(e.raw.Path[:e.raw.PathLen])
+// unixChange is for the socket of that name, an abstract one with its "@".
+func unixChange(name, role string) Change {
 	pattern := "@" + profiles.QuotePattern(strings.TrimPrefix(name, "@"))
 	if name[0] != '@' {
-		name = e.Path
 		pattern = profiles.QuotePattern(name)
 	}
 	c := Change{
