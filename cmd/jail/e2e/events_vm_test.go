@@ -53,6 +53,7 @@ func TestLogPrintsWhatHappenedOnce(t *testing.T) {
 
 func TestSecondFollowerIsToldOfTheFirst(t *testing.T) {
 	load(t)
+	denyConnect(t, "isolated", "802")
 	cmd := exec.Command(jailPath, "log", "-f")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -61,12 +62,6 @@ func TestSecondFollowerIsToldOfTheFirst(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the reader", func() bool {
-		r := run(t, jailPath, "log")
-		return r.status == 1 && strings.Contains(r.stderr, strconv.Itoa(cmd.Process.Pid))
-	})
-	run(t, jailPath, "log", "-f").want(t, 1, "another process reads the events")
-	denyConnect(t, "isolated", "802")
 	var seen strings.Builder
 	buf := make([]byte, 4096)
 	for !strings.Contains(seen.String(), "pod 802 | builtin/isolated.toml") {
@@ -76,6 +71,8 @@ func TestSecondFollowerIsToldOfTheFirst(t *testing.T) {
 		}
 		seen.Write(buf[:n])
 	}
+	// It has printed, so it is the reader.
+	run(t, jailPath, "log", "-f").want(t, 1, "another process reads the events", strconv.Itoa(cmd.Process.Pid))
 	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
