@@ -102,6 +102,9 @@ enum port_verdict {
  *   file_class_at    256 bytes: byte -> class
  *   file_next_at     u16 cells: next state = cell[state * file_classes + class]
  *   file_accept_at   u32 per state: enum access bits, and the rule << 8
+ *   file_beneath_at  u32 per state, what paths beneath it grant: any of them (bits 0-3),
+ *                    all of them (bits 4-7), and << 8 a number that states share which
+ *                    grant the same beneath
  *   net_v4_at        struct net_range4 sorted by first, the first one at 0.0.0.0
  *   net_v6_at        struct net_range6 sorted by first, the first one at ::
  *   net_node_at      struct net_node
@@ -128,7 +131,7 @@ struct policy {
 	__u32 net_v6_len;
 	__u32 net_node_at;
 	__u32 net_node_len; /* 0: no network rules, the flag decides */
-	__u32 pad;
+	__u32 file_beneath_at;
 	__u32 unix_states; /* 0: no rules for named UNIX sockets */
 	__u32 unix_classes;
 	__u32 unix_class_at;
@@ -216,10 +219,11 @@ enum {
 struct walk {
 	__u64 name[64];
 	__u32 len[64];
-	__u32 levels;  /* components in all; may exceed WALK_LEVELS */
-	__u32 device;  /* s_dev */
-	__u32 magic;   /* s_magic */
-	__u32 own_pid; /* procfs: the topmost component is the subject's own pid */
+	__u32 levels;	/* components in all; may exceed WALK_LEVELS */
+	__u32 device;	/* s_dev */
+	__u32 magic;	/* s_magic */
+	__u32 own_pid;	/* procfs: the topmost component is the subject's own pid */
+	__u8 text[256]; /* the name being read */
 };
 
 /* The subject's latest denial, so that the same one again is only counted. */
@@ -382,9 +386,25 @@ enum op {
 	OP_BPF = 13,
 	OP_ENROLL = 14,
 	OP_CAPABLE = 15,
-	OP_RECEIVE = 16, /* a socket, from another process */
+	OP_RECEIVE = 16, /* a descriptor, from another process */
 	OP_SOCKOPT = 17,
-	OP_COUNT = 18,
+	OP_CREATE = 18,
+	OP_MKNOD = 19,
+	OP_MKDIR = 20,
+	OP_SYMLINK = 21,
+	OP_LINK = 22,
+	OP_UNLINK = 23,
+	OP_RMDIR = 24,
+	OP_RENAME = 25,
+	OP_TRUNCATE = 26,
+	OP_CHMOD = 27,
+	OP_CHOWN = 28,
+	OP_UTIMES = 29,
+	OP_XATTR = 30,
+	OP_ACL = 31,
+	OP_FILEATTR = 32,    /* chattr and the like */
+	OP_URING_CREDS = 33, /* an io_uring request under registered credentials */
+	OP_COUNT = 34,
 };
 
 /* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */
@@ -402,6 +422,8 @@ enum reason {
 	REASON_BAD_ADDRESS = 10,
 	REASON_ENROLL = 11, /* event.value: enum refusal */
 	REASON_NO_GAIN = 12,
+	REASON_MORE = 13,   /* the new name would grant more than the old one */
+	REASON_FOLDED = 14, /* the filesystem takes other spellings for the same name */
 };
 
 enum {

@@ -210,6 +210,9 @@ struct query {
 	__u32 pathless; /* no path to judge: only the flags */
 	__u32 quiet;	/* the kernel only wonders: no event */
 	__u64 leaf;	/* address of the dentry that is judged */
+	__u64 from;	/* rename and link: the dentry at the old name */
+	__u64 to;	/* and at the new one */
+	__u32 moves;	/* enum move */
 	__u32 located;	/* 1: the subject's walk holds all names of leaf */
 	__u32 pad;
 	__u64 sock; /* address of the socket: a UNIX peer, or a datagram's own */

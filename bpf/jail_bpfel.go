@@ -140,25 +140,41 @@ const (
 type JailOp uint32
 
 const (
-	JailOpOP_NONE    JailOp = 0
-	JailOpOP_OPEN    JailOp = 1
-	JailOpOP_EXEC    JailOp = 2
-	JailOpOP_CONNECT JailOp = 3
-	JailOpOP_BIND    JailOp = 4
-	JailOpOP_SEND    JailOp = 5
-	JailOpOP_LISTEN  JailOp = 6
-	JailOpOP_SOCKET  JailOp = 7
-	JailOpOP_SETUID  JailOp = 8
-	JailOpOP_CAPSET  JailOp = 9
-	JailOpOP_GAIN    JailOp = 10
-	JailOpOP_PTRACE  JailOp = 11
-	JailOpOP_TRACEME JailOp = 12
-	JailOpOP_BPF     JailOp = 13
-	JailOpOP_ENROLL  JailOp = 14
-	JailOpOP_CAPABLE JailOp = 15
-	JailOpOP_RECEIVE JailOp = 16
-	JailOpOP_SOCKOPT JailOp = 17
-	JailOpOP_COUNT   JailOp = 18
+	JailOpOP_NONE        JailOp = 0
+	JailOpOP_OPEN        JailOp = 1
+	JailOpOP_EXEC        JailOp = 2
+	JailOpOP_CONNECT     JailOp = 3
+	JailOpOP_BIND        JailOp = 4
+	JailOpOP_SEND        JailOp = 5
+	JailOpOP_LISTEN      JailOp = 6
+	JailOpOP_SOCKET      JailOp = 7
+	JailOpOP_SETUID      JailOp = 8
+	JailOpOP_CAPSET      JailOp = 9
+	JailOpOP_GAIN        JailOp = 10
+	JailOpOP_PTRACE      JailOp = 11
+	JailOpOP_TRACEME     JailOp = 12
+	JailOpOP_BPF         JailOp = 13
+	JailOpOP_ENROLL      JailOp = 14
+	JailOpOP_CAPABLE     JailOp = 15
+	JailOpOP_RECEIVE     JailOp = 16
+	JailOpOP_SOCKOPT     JailOp = 17
+	JailOpOP_CREATE      JailOp = 18
+	JailOpOP_MKNOD       JailOp = 19
+	JailOpOP_MKDIR       JailOp = 20
+	JailOpOP_SYMLINK     JailOp = 21
+	JailOpOP_LINK        JailOp = 22
+	JailOpOP_UNLINK      JailOp = 23
+	JailOpOP_RMDIR       JailOp = 24
+	JailOpOP_RENAME      JailOp = 25
+	JailOpOP_TRUNCATE    JailOp = 26
+	JailOpOP_CHMOD       JailOp = 27
+	JailOpOP_CHOWN       JailOp = 28
+	JailOpOP_UTIMES      JailOp = 29
+	JailOpOP_XATTR       JailOp = 30
+	JailOpOP_ACL         JailOp = 31
+	JailOpOP_FILEATTR    JailOp = 32
+	JailOpOP_URING_CREDS JailOp = 33
+	JailOpOP_COUNT       JailOp = 34
 )
 
 type JailOwner struct {
@@ -194,37 +210,37 @@ type JailPod struct {
 }
 
 type JailPolicy struct {
-	_            structs.HostLayout
-	Id           uint64
-	Families     uint64
-	Role         uint32
-	Flags        uint32
-	Kinds        uint32
-	Slot         uint32
-	FileStates   uint32
-	FileClasses  uint32
-	FileClassAt  uint32
-	FileNextAt   uint32
-	FileAcceptAt uint32
-	NetV4At      uint32
-	NetV4Len     uint32
-	NetV6At      uint32
-	NetV6Len     uint32
-	NetNodeAt    uint32
-	NetNodeLen   uint32
-	Pad          uint32
-	UnixStates   uint32
-	UnixClasses  uint32
-	UnixClassAt  uint32
-	UnixNextAt   uint32
-	UnixAcceptAt uint32
-	NameStates   uint32
-	NameClasses  uint32
-	NameClassAt  uint32
-	NameNextAt   uint32
-	NameAcceptAt uint32
-	Starts       uint32
-	Pad2         uint32
+	_             structs.HostLayout
+	Id            uint64
+	Families      uint64
+	Role          uint32
+	Flags         uint32
+	Kinds         uint32
+	Slot          uint32
+	FileStates    uint32
+	FileClasses   uint32
+	FileClassAt   uint32
+	FileNextAt    uint32
+	FileAcceptAt  uint32
+	NetV4At       uint32
+	NetV4Len      uint32
+	NetV6At       uint32
+	NetV6Len      uint32
+	NetNodeAt     uint32
+	NetNodeLen    uint32
+	FileBeneathAt uint32
+	UnixStates    uint32
+	UnixClasses   uint32
+	UnixClassAt   uint32
+	UnixNextAt    uint32
+	UnixAcceptAt  uint32
+	NameStates    uint32
+	NameClasses   uint32
+	NameClassAt   uint32
+	NameNextAt    uint32
+	NameAcceptAt  uint32
+	Starts        uint32
+	Pad2          uint32
 }
 
 type JailPrctl uint32
@@ -258,6 +274,8 @@ const (
 	JailReasonREASON_BAD_ADDRESS JailReason = 10
 	JailReasonREASON_ENROLL      JailReason = 11
 	JailReasonREASON_NO_GAIN     JailReason = 12
+	JailReasonREASON_MORE        JailReason = 13
+	JailReasonREASON_FOLDED      JailReason = 14
 )
 
 type JailRefusal uint32
@@ -361,6 +379,7 @@ type JailSubject struct {
 		Device uint32
 		Magic  uint32
 		OwnPid uint32
+		Text   [256]uint8
 	}
 	View JailPolicy
 }
@@ -431,7 +450,27 @@ const (
 	JailProgEnrollStage       = "enroll_stage"
 	JailProgExecCheck         = "exec_check"
 	JailProgExecGain          = "exec_gain"
+	JailProgFileChmod         = "file_chmod"
+	JailProgFileChown         = "file_chown"
+	JailProgFileFileattr      = "file_fileattr"
+	JailProgFileIoctl         = "file_ioctl"
+	JailProgFileIoctl32       = "file_ioctl32"
+	JailProgFileLink          = "file_link"
+	JailProgFileMkdir         = "file_mkdir"
+	JailProgFileMknod         = "file_mknod"
 	JailProgFileOpen          = "file_open"
+	JailProgFileReceive       = "file_receive"
+	JailProgFileRename        = "file_rename"
+	JailProgFileRmAcl         = "file_rm_acl"
+	JailProgFileRmdir         = "file_rmdir"
+	JailProgFileRmxattr       = "file_rmxattr"
+	JailProgFileSetAcl        = "file_set_acl"
+	JailProgFileSetattr       = "file_setattr"
+	JailProgFileSetxattr      = "file_setxattr"
+	JailProgFileSymlink       = "file_symlink"
+	JailProgFileTruncate      = "file_truncate"
+	JailProgFileUnlink        = "file_unlink"
+	JailProgFileUringCred     = "file_uring_cred"
 	JailProgGuardBpf          = "guard_bpf"
 	JailProgNetBind           = "net_bind"
 	JailProgNetConnect        = "net_connect"
@@ -454,6 +493,7 @@ const (
 	JailProgTell              = "tell"
 	JailVarExported           = "exported"
 	JailVarInstance           = "instance"
+	JailVarSetattrDentry      = "setattr_dentry"
 )
 
 // LoadJail returns the embedded CollectionSpec for Jail.
@@ -505,7 +545,27 @@ type JailProgramSpecs struct {
 	EnrollStage    *ebpf.ProgramSpec `ebpf:"enroll_stage"`
 	ExecCheck      *ebpf.ProgramSpec `ebpf:"exec_check"`
 	ExecGain       *ebpf.ProgramSpec `ebpf:"exec_gain"`
+	FileChmod      *ebpf.ProgramSpec `ebpf:"file_chmod"`
+	FileChown      *ebpf.ProgramSpec `ebpf:"file_chown"`
+	FileFileattr   *ebpf.ProgramSpec `ebpf:"file_fileattr"`
+	FileIoctl      *ebpf.ProgramSpec `ebpf:"file_ioctl"`
+	FileIoctl32    *ebpf.ProgramSpec `ebpf:"file_ioctl32"`
+	FileLink       *ebpf.ProgramSpec `ebpf:"file_link"`
+	FileMkdir      *ebpf.ProgramSpec `ebpf:"file_mkdir"`
+	FileMknod      *ebpf.ProgramSpec `ebpf:"file_mknod"`
 	FileOpen       *ebpf.ProgramSpec `ebpf:"file_open"`
+	FileReceive    *ebpf.ProgramSpec `ebpf:"file_receive"`
+	FileRename     *ebpf.ProgramSpec `ebpf:"file_rename"`
+	FileRmAcl      *ebpf.ProgramSpec `ebpf:"file_rm_acl"`
+	FileRmdir      *ebpf.ProgramSpec `ebpf:"file_rmdir"`
+	FileRmxattr    *ebpf.ProgramSpec `ebpf:"file_rmxattr"`
+	FileSetAcl     *ebpf.ProgramSpec `ebpf:"file_set_acl"`
+	FileSetattr    *ebpf.ProgramSpec `ebpf:"file_setattr"`
+	FileSetxattr   *ebpf.ProgramSpec `ebpf:"file_setxattr"`
+	FileSymlink    *ebpf.ProgramSpec `ebpf:"file_symlink"`
+	FileTruncate   *ebpf.ProgramSpec `ebpf:"file_truncate"`
+	FileUnlink     *ebpf.ProgramSpec `ebpf:"file_unlink"`
+	FileUringCred  *ebpf.ProgramSpec `ebpf:"file_uring_cred"`
 	GuardBpf       *ebpf.ProgramSpec `ebpf:"guard_bpf"`
 	NetBind        *ebpf.ProgramSpec `ebpf:"net_bind"`
 	NetConnect     *ebpf.ProgramSpec `ebpf:"net_connect"`
@@ -554,8 +614,9 @@ type JailMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type JailVariableSpecs struct {
-	Exported *ebpf.VariableSpec `ebpf:"exported"`
-	Instance *ebpf.VariableSpec `ebpf:"instance"`
+	Exported      *ebpf.VariableSpec `ebpf:"exported"`
+	Instance      *ebpf.VariableSpec `ebpf:"instance"`
+	SetattrDentry *ebpf.VariableSpec `ebpf:"setattr_dentry"`
 }
 
 // JailObjects contains all objects after they have been loaded into the kernel.
@@ -621,8 +682,9 @@ func (m *JailMaps) Close() error {
 //
 // It can be passed to LoadJailObjects or ebpf.CollectionSpec.LoadAndAssign.
 type JailVariables struct {
-	Exported *ebpf.Variable `ebpf:"exported"`
-	Instance *ebpf.Variable `ebpf:"instance"`
+	Exported      *ebpf.Variable `ebpf:"exported"`
+	Instance      *ebpf.Variable `ebpf:"instance"`
+	SetattrDentry *ebpf.Variable `ebpf:"setattr_dentry"`
 }
 
 // JailPrograms contains all programs after they have been loaded into the kernel.
@@ -636,7 +698,27 @@ type JailPrograms struct {
 	EnrollStage    *ebpf.Program `ebpf:"enroll_stage"`
 	ExecCheck      *ebpf.Program `ebpf:"exec_check"`
 	ExecGain       *ebpf.Program `ebpf:"exec_gain"`
+	FileChmod      *ebpf.Program `ebpf:"file_chmod"`
+	FileChown      *ebpf.Program `ebpf:"file_chown"`
+	FileFileattr   *ebpf.Program `ebpf:"file_fileattr"`
+	FileIoctl      *ebpf.Program `ebpf:"file_ioctl"`
+	FileIoctl32    *ebpf.Program `ebpf:"file_ioctl32"`
+	FileLink       *ebpf.Program `ebpf:"file_link"`
+	FileMkdir      *ebpf.Program `ebpf:"file_mkdir"`
+	FileMknod      *ebpf.Program `ebpf:"file_mknod"`
 	FileOpen       *ebpf.Program `ebpf:"file_open"`
+	FileReceive    *ebpf.Program `ebpf:"file_receive"`
+	FileRename     *ebpf.Program `ebpf:"file_rename"`
+	FileRmAcl      *ebpf.Program `ebpf:"file_rm_acl"`
+	FileRmdir      *ebpf.Program `ebpf:"file_rmdir"`
+	FileRmxattr    *ebpf.Program `ebpf:"file_rmxattr"`
+	FileSetAcl     *ebpf.Program `ebpf:"file_set_acl"`
+	FileSetattr    *ebpf.Program `ebpf:"file_setattr"`
+	FileSetxattr   *ebpf.Program `ebpf:"file_setxattr"`
+	FileSymlink    *ebpf.Program `ebpf:"file_symlink"`
+	FileTruncate   *ebpf.Program `ebpf:"file_truncate"`
+	FileUnlink     *ebpf.Program `ebpf:"file_unlink"`
+	FileUringCred  *ebpf.Program `ebpf:"file_uring_cred"`
 	GuardBpf       *ebpf.Program `ebpf:"guard_bpf"`
 	NetBind        *ebpf.Program `ebpf:"net_bind"`
 	NetConnect     *ebpf.Program `ebpf:"net_connect"`
@@ -668,7 +750,27 @@ func (p *JailPrograms) Close() error {
 		p.EnrollStage,
 		p.ExecCheck,
 		p.ExecGain,
+		p.FileChmod,
+		p.FileChown,
+		p.FileFileattr,
+		p.FileIoctl,
+		p.FileIoctl32,
+		p.FileLink,
+		p.FileMkdir,
+		p.FileMknod,
 		p.FileOpen,
+		p.FileReceive,
+		p.FileRename,
+		p.FileRmAcl,
+		p.FileRmdir,
+		p.FileRmxattr,
+		p.FileSetAcl,
+		p.FileSetattr,
+		p.FileSetxattr,
+		p.FileSymlink,
+		p.FileTruncate,
+		p.FileUnlink,
+		p.FileUringCred,
 		p.GuardBpf,
 		p.NetBind,
 		p.NetConnect,

@@ -736,20 +736,18 @@ __noinline int socket_name(struct event *e, __u64 sock)
 }
 
 /* The state after an abstract name; -1: it could not be read. */
-static __always_inline int name_state(struct policy *view, const struct unix_address *addr)
+static __always_inline int name_state(struct walk *w, struct policy *view,
+				      const struct unix_address *addr)
 {
 	struct unix_address *a = (struct unix_address *)addr;
 	__u64 name = (__u64)a + bpf_core_field_offset(struct unix_address, name) + SUN_PATH_AT;
-	int len = BPF_CORE_READ(a, len), state;
+	int len = BPF_CORE_READ(a, len);
 
 	/* Less the family, and the NUL that marks it as abstract. */
 	len -= 3;
 	if (len < 0 || len > SUN_PATH_SIZE)
 		return -1;
-	state = file_feed(view, name + 1, len, NAME_START, 0);
-	if (len > NAME_CHUNK && state >= 0)
-		state = file_feed(view, name + 1 + NAME_CHUNK, len - NAME_CHUNK, state, 0);
-	return state;
+	return file_feed(w, view, name + 1, len | NAME_BARE, NAME_START);
 }
 
 /* Verdict for the UNIX socket q->sock, whose file is q->leaf; 0: it has an abstract name. */
@@ -780,7 +778,7 @@ __noinline int unix_verdict(struct subject *s, struct policy *p, struct query *q
 	if (q->leaf)
 		state = file_state(&s->walk, view, q);
 	else
-		state = name_state(view, addr);
+		state = name_state(&s->walk, view, addr);
 	if (state <= 0) {
 		if (q->reason == REASON_RULE)
 			q->reason = state ? REASON_UNREADABLE : REASON_NOWHERE;

@@ -92,7 +92,8 @@ type Policy struct {
 	FileClasses uint32
 	FileClassAt,
 	FileNextAt,
-	FileAcceptAt uint32
+	FileAcceptAt,
+	FileBeneathAt uint32
 	NetV4At, NetV4Len     uint32
 	NetV6At, NetV6Len     uint32
 	NetNodeAt, NetNodeLen uint32
@@ -283,6 +284,10 @@ func (p *Policy) compileFiles(env *Env, t *tables) error {
 	for _, word := range g.accept {
 		t.word(word)
 	}
+	p.FileBeneathAt = t.reserve(4)
+	for _, word := range g.beneath(p.defaultAccess()) {
+		t.word(word)
+	}
 	return nil
 }
 
@@ -307,7 +312,7 @@ func automatonOf(rules []fileMatcher, extra []byteSet) (a *automaton, ok bool) {
 // fits tells whether an automaton leaves room for the state 0.
 func (a *automaton) fits() bool {
 	cells := len(a.next) + a.size()
-	return len(a.accept) < maxStates && 2*cells+4*len(a.accept) < TablePages*PageBytes
+	return len(a.accept) < maxStates && 2*cells+8*len(a.accept) < TablePages*PageBytes
 }
 
 // blame names the patterns that make most states: those with the most wildcards, and of
