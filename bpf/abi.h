@@ -102,9 +102,7 @@ enum port_verdict {
  *   file_class_at    256 bytes: byte -> class
  *   file_next_at     u16 cells: next state = cell[state * file_classes + class]
  *   file_accept_at   u32 per state: enum access bits, and the rule << 8
- *   file_beneath_at  u32 per state, what paths beneath it grant: any of them (bits 0-3),
- *                    all of them (bits 4-7), and << 8 a number that states share which
- *                    grant the same beneath
+ *   file_beneath_at  struct beneath per state
  *   net_v4_at        struct net_range4 sorted by first, the first one at 0.0.0.0
  *   net_v6_at        struct net_range6 sorted by first, the first one at ::
  *   net_node_at      struct net_node
@@ -144,6 +142,17 @@ struct policy {
 	__u32 name_accept_at;
 	__u32 starts; /* added to the kinds of start keys: START_UNIX, in a view for UNIX sockets */
 	__u32 pad2;
+};
+
+/* What paths beneath a state grant, for each bit of access: BENEATH_NONE, BENEATH_ALL,
+ * or a number that states share where the same paths do. */
+struct beneath {
+	__u16 kind[4];
+};
+
+enum beneath_number {
+	BENEATH_NONE = 0, /* no path */
+	BENEATH_ALL = 1,  /* every path */
 };
 
 struct net_range4 {

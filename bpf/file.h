@@ -673,12 +673,6 @@ int BPF_PROG(file_fileattr, struct dentry *dentry, void *attributes, int ret)
 	return file_attribute(dentry, OP_FILEATTR, ret);
 }
 
-/* No place for a tree of unknown reach: roles with file rules say no. */
-static __always_inline int tree_verdict(struct subject *s, struct policy *p, struct query *q)
-{
-	return !p->file_states && file_flags(p, q);
-}
-
 /* btrfs commands that make, remove or change whole trees by an open directory. */
 static __always_inline int tree_command(unsigned int cmd)
 {
@@ -699,6 +693,31 @@ static __always_inline int tree_command(unsigned int cmd)
 	return 0;
 }
 
+static __always_inline int changes_attributes(unsigned int cmd)
+{
+	switch (cmd) {
+	case FS_IOC_SETFLAGS:
+	case FS_IOC32_SETFLAGS:
+	case FS_IOC_SETVERSION:
+	case FS_IOC32_SETVERSION:
+	case FS_IOC_FSSETXATTR:
+	case FS_IOC_SETFSLABEL:
+	case FS_IOC_SET_ENCRYPTION_POLICY:
+	case FS_IOC_ENABLE_VERITY:
+		return 1;
+	}
+	return 0;
+}
+
+/* There is no telling what a tree that is made or removed as a whole reaches (q->value):
+ * roles with file rules say no. */
+static __always_inline int command_verdict(struct subject *s, struct policy *p, struct query *q)
+{
+	if (q->value && p->file_states)
+		return 0;
+	return file_verdict(s, p, q);
+}
+
 static __always_inline int file_command(struct file *file, unsigned int cmd, int ret)
 {
 	struct query q = { .op = OP_FILEATTR, .access = ACCESS_WRITE, .granted = ROLE_DEPTH };
@@ -710,22 +729,14 @@ static __always_inline int file_command(struct file *file, unsigned int cmd, int
 	s = current_subject();
 	if (!s)
 		return 0;
+	q.value = tree_command(cmd);
+	if (!q.value && !changes_attributes(cmd))
+		return 0;
 	dentry = file->f_path.dentry;
-	switch (cmd) {
-	case FS_IOC_SETFLAGS:
-	case FS_IOC32_SETFLAGS:
-	case FS_IOC_SETVERSION:
-	case FS_IOC32_SETVERSION:
-	case FS_IOC_FSSETXATTR:
-	case FS_IOC_SETFSLABEL:
-	case FS_IOC_SET_ENCRYPTION_POLICY:
-	case FS_IOC_ENABLE_VERITY:
-		return file_attribute(dentry, OP_FILEATTR, 0);
-	}
-	if (!tree_command(cmd))
+	if (pathless(dentry) || stacked())
 		return 0;
 	q.leaf = (__u64)dentry;
-	return decide(s, s->depth, &q, tree_verdict, EACCES);
+	return decide(s, s->depth, &q, command_verdict, EACCES);
 }
 
 SEC("lsm/file_ioctl")
@@ -785,7 +796,25 @@ enum move {
 	MOVE_FRESH = 1 << 4,	 /* the file has no name yet: O_TMPFILE */
 };
 
-/* Does whatever moves from one state to the other keep to what it granted? */
+/* Does nothing beneath a directory gain access? */
+static __always_inline int no_more_beneath(const struct policy *p, void *inner, __u32 from,
+					   __u32 to)
+{
+	struct beneath *old, *new;
+
+	old = table_at(inner, p->file_beneath_at + from * sizeof(*old), sizeof(*old));
+	new = table_at(inner, p->file_beneath_at + to * sizeof(*new), sizeof(*new));
+	if (!old || !new)
+		return 0;
+	for (int i = 0; i < 4; i++) {
+		if (new->kind[i] != old->kind[i] && new->kind[i] != BENEATH_NONE &&
+		    old->kind[i] != BENEATH_ALL)
+			return 0;
+	}
+	return 1;
+}
+
+/* Does what gets from one state's name to another's keep to the access that it had? */
 static __always_inline int no_more(const struct policy *p, void *inner, __u32 from, __u32 to,
 				   __u32 tree)
 {
@@ -801,15 +830,7 @@ static __always_inline int no_more(const struct policy *p, void *inner, __u32 fr
 	has = *new &ACCESS_MATCHED ? *new : flag_access(p);
 	if (has & ~had & ACCESS_ANY)
 		return 0;
-	if (!tree)
-		return 1;
-	old = table_at(inner, p->file_beneath_at + from * 4, 4);
-	new = table_at(inner, p->file_beneath_at + to * 4, 4);
-	if (!old || !new)
-		return 0;
-	/* The same beneath both, or no path beneath the new name grants what one beneath
-	 * the old does not. */
-	return *old >> 8 == *new >> 8 || !(*new & ~(*old >> 4) & ACCESS_ANY);
+	return !tree || no_more_beneath(p, inner, from, to);
 }
 
 /* Verdict for a file that gets the name q->to: it needs to be writable, and to grant no
@@ -848,6 +869,7 @@ __noinline int file_move(struct subject *s, struct policy *p, struct query *q)
 	    (!(q->moves & MOVE_SWAP) || no_more(p, inner, to, from, q->moves & MOVE_TREE_BACK)))
 		return 1;
 	q->leaf = q->from;
+	q->located = 0;
 	q->reason = REASON_MORE;
 	return 0;
 }

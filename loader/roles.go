@@ -154,7 +154,7 @@ func encodePolicy(role, slot uint32, id uint64, p *profiles.Policy) bpf.JailPoli
 		FileStates: p.FileStates, FileClasses: p.FileClasses,
 		FileClassAt: p.FileClassAt, FileNextAt: p.FileNextAt, FileAcceptAt: p.FileAcceptAt,
 		FileBeneathAt: p.FileBeneathAt,
-		NetV4At: p.NetV4At, NetV4Len: p.NetV4Len, NetV6At: p.NetV6At, NetV6Len: p.NetV6Len,
+		NetV4At:       p.NetV4At, NetV4Len: p.NetV4Len, NetV6At: p.NetV6At, NetV6Len: p.NetV6Len,
 		NetNodeAt: p.NetNodeAt, NetNodeLen: p.NetNodeLen,
 		UnixStates: p.UnixStates, UnixClasses: p.UnixClasses,
 		UnixClassAt: p.UnixClassAt, UnixNextAt: p.UnixNextAt, UnixAcceptAt: p.UnixAcceptAt,

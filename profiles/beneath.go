@@ -1,60 +1,77 @@
 package profiles
 
-import "slices"
+// A directory may be moved where nothing beneath it gains access. What is beneath it
+// goes on from its state by '/', so the question is about two states and each kind of
+// access: does every path that is granted it from the one have it from the other, too?
+// It does where both are granted it by the same paths, where the one is by none, or the
+// other by all. Each state has a number for each kind that tells just that; that a part
+// of the paths is granted what a larger part is, nobody finds out, and the move is
+// refused.
 
-// A directory may be moved where nothing beneath it gains access. Paths beneath a
-// directory go on from its state by '/', so the question is about two states: do they
-// agree on every path, or else, does no path from the one grant what a path from the
-// other does not? Both can be told from one word for each state, made here once.
+// Numbers in the table of what is beneath.
+const (
+	beneathNone = 0 // no path is granted the access
+	beneathAll  = 1 // every path is; others are shared by states with the same paths
+)
 
-// beneath gives, for each state, what the paths beneath it grant: any of them in bits
-// 0-3, all of them in bits 4-7, and above that a number that two states share only
-// where they grant the same beneath. flags is the access where no rule matches.
-func (g *graph) beneath(flags Access) []uint32 {
-	effective := make([]uint32, g.states())
-	for s, word := range g.accept {
-		switch {
-		case s == 0: // nowhere: nothing
-		case Access(word)&Matched != 0:
-			effective[s] = word & uint32(Read|Write|Exec|Map)
-		default:
-			effective[s] = uint32(flags)
-		}
-	}
-	var (
-		kin  = (&automaton{alphabet: *g.alphabet, next: g.next, accept: effective}).partition()
-		some = slices.Clone(effective) // by any path from the state on
-		all  = effective               // by every path
-	)
-	for changed := true; changed; {
-		changed = false
-		// States mostly lead to those after them.
-		for s := g.states() - 1; s >= 0; s-- {
-			u, l := some[s], all[s]
-			for _, to := range g.next[s*g.size() : (s+1)*g.size()] {
-				u |= some[to]
-				l &= all[to]
+// accessKinds are the bits that the table has numbers for, in this order.
+var accessKinds = [...]Access{Read, Write, Exec, Map}
+
+// beneath gives, for each state, the numbers of what is beneath it. flags is the access
+// where no rule matches.
+func (g *graph) beneath(flags Access) [][len(accessKinds)]uint16 {
+	numbers := make([][len(accessKinds)]uint16, g.states())
+	for i, kind := range accessKinds {
+		granted := make([]uint32, g.states())
+		for s, word := range g.accept {
+			access := Access(word)
+			if access&Matched == 0 && s != 0 { // 0 is nowhere: nothing
+				access = flags
 			}
-			if u != some[s] || l != all[s] {
-				some[s], all[s], changed = u, l, true
+			if access&kind != 0 {
+				granted[s] = 1
 			}
 		}
+		same := (&automaton{alphabet: *g.alphabet, next: g.next, accept: granted}).partition()
+		fresh := uint16(beneathAll + 1)
+		number := make(map[int32]uint16)
+		for s := range numbers {
+			to := *g.cell(int32(s), '/')
+			n, known := number[same.block[to]]
+			if !known {
+				switch {
+				case !g.stays(to, same):
+					n, fresh = fresh, fresh+1
+				case granted[to] != 0:
+					n = beneathAll
+				default:
+					n = beneathNone
+				}
+				number[same.block[to]] = n
+			}
+			numbers[s][i] = n
+		}
 	}
-	words := make([]uint32, g.states())
-	for s := range words {
-		to := *g.cell(int32(s), '/')
-		words[s] = some[to] | all[to]<<4 | uint32(kin.block[to])<<8
-	}
-	return words
+	return numbers
 }
 
-// MayMove tells whether a file, or a directory with all that is beneath it, may get from
-// one state's name to another's without gaining access, as the kernel part decides.
+// stays tells whether every byte leads from a state back into its block.
+func (g *graph) stays(state int32, p *partition) bool {
+	for _, to := range g.next[int(state)*g.size() : (int(state)+1)*g.size()] {
+		if p.block[to] != p.block[state] {
+			return false
+		}
+	}
+	return true
+}
+
+// MayMove tells whether a file, or a directory with all that is beneath it, may get
+// from one state's name to another's without gaining access, as the kernel part decides.
 func (p *Policy) MayMove(from, to uint32, tree bool) bool {
 	had, _, _ := p.Accept(from)
 	has, _, _ := p.Accept(to)
 	switch {
-	case from == 0 || to == 0:
+	case from == 0:
 		return false
 	case from == to:
 		return true
@@ -63,6 +80,11 @@ func (p *Policy) MayMove(from, to uint32, tree bool) bool {
 	case !tree:
 		return true
 	}
-	old, fresh := p.word(p.FileBeneathAt+4*from), p.word(p.FileBeneathAt+4*to)
-	return old>>8 == fresh>>8 || fresh&^(old>>4)&uint32(Read|Write|Exec|Map) == 0
+	for i := range uint32(len(accessKinds)) {
+		old, fresh := p.half(p.FileBeneathAt+8*from+2*i), p.half(p.FileBeneathAt+8*to+2*i)
+		if fresh != old && fresh != beneathNone && old != beneathAll {
+			return false
+		}
+	}
+	return true
 }

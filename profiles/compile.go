@@ -284,9 +284,11 @@ func (p *Policy) compileFiles(env *Env, t *tables) error {
 	for _, word := range g.accept {
 		t.word(word)
 	}
-	p.FileBeneathAt = t.reserve(4)
-	for _, word := range g.beneath(p.defaultAccess()) {
-		t.word(word)
+	p.FileBeneathAt = t.reserve(2 * len(accessKinds))
+	for _, numbers := range g.beneath(p.defaultAccess()) {
+		for _, n := range numbers {
+			t.bytes = binary.LittleEndian.AppendUint16(t.bytes, n)
+		}
 	}
 	return nil
 }
@@ -312,7 +314,7 @@ func automatonOf(rules []fileMatcher, extra []byteSet) (a *automaton, ok bool) {
 // fits tells whether an automaton leaves room for the state 0.
 func (a *automaton) fits() bool {
 	cells := len(a.next) + a.size()
-	return len(a.accept) < maxStates && 2*cells+8*len(a.accept) < TablePages*PageBytes
+	return len(a.accept) < maxStates && 2*cells+12*len(a.accept) < TablePages*PageBytes
 }
 
 // blame names the patterns that make most states: those with the most wildcards, and of
