@@ -349,8 +349,8 @@ struct control {
 	__u32 instance; /* which set of programs acts */
 	__u32 door;	/* 1: enrollment is open */
 	__u32 sealed;
-	__u64 policies;	  /* counts up; the newest policy's id */
-	__u64 generation; /* counts changes that make cached paths stale */
+	__u64 policies; /* counts up; the newest policy's id */
+	__u64 mounts;	/* digest of the mount table that the start states were made of */
 };
 
 /*

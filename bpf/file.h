@@ -299,6 +299,37 @@ static __always_inline int accept(const struct policy *p, struct query *q, void 
 	return file_allows(q, *word & ACCESS_ANY);
 }
 
+static long folded_one(__u32 i, struct climb *c)
+{
+	struct dentry *d = (struct dentry *)c->at;
+
+	if (BPF_CORE_READ(d, d_inode, i_flags) & S_CASEFOLD) {
+		c->levels = 1;
+		return 1;
+	}
+	c->at = (__u64)BPF_CORE_READ(d, d_parent);
+	return c->at == (__u64)d;
+}
+
+/*
+ * Does the filesystem take other spellings for this path? A dentry has the name as it
+ * was looked up, so that a rule for one spelling would not see the others.
+ */
+static __always_inline int folded(struct dentry *d, __u32 magic)
+{
+	struct climb c = { .at = (__u64)d };
+	struct dentry *parent = BPF_CORE_READ(d, d_parent);
+
+	if (!((BPF_CORE_READ(d, d_flags) | BPF_CORE_READ(parent, d_flags)) & DCACHE_OP_COMPARE) ||
+	    magic == PROC_SUPER_MAGIC)
+		return 0;
+	/* These fold in directories that were set up for it only. */
+	if (magic != EXT4_SUPER_MAGIC && magic != F2FS_SUPER_MAGIC && magic != TMPFS_MAGIC)
+		return 1;
+	bpf_loop(MAX_LEVELS, folded_one, &c, 0);
+	return c.levels;
+}
+
 /* Where the file is: the names above it and its filesystem. 0, or an enum reason. */
 __noinline int file_locate(struct walk *w, __u64 leaf)
 {
@@ -318,6 +349,8 @@ __noinline int file_locate(struct walk *w, __u64 leaf)
 	/* A name that is being created may be in no hash yet, and has no inode. */
 	if (!BPF_CORE_READ(d, d_hash.pprev) && BPF_CORE_READ(d, d_inode))
 		return REASON_DELETED;
+	if (folded(d, w->magic))
+		return REASON_FOLDED;
 	bpf_loop(MAX_LEVELS, climb_one, &c, 0);
 	w->levels = c.levels;
 	if (c.levels >= MAX_LEVELS)
@@ -451,10 +484,12 @@ static __always_inline int file_decide(struct subject *s, __u32 depth, struct qu
 	return decide(s, depth, q, file_verdict, EACCES);
 }
 
-/* Kernel-internal files (pipes, sockets, memfd, anonymous inodes) have no path. */
+/* Kernel-internal files (pipes, sockets, memfd, anonymous inodes, namespaces) have no path. */
 static __always_inline int pathless(struct dentry *dentry)
 {
-	return (BPF_CORE_READ(dentry, d_sb, s_flags) & SB_NOUSER) != 0;
+	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
+
+	return (BPF_CORE_READ(sb, s_flags) & SB_NOUSER) || BPF_CORE_READ(sb, s_magic) == NSFS_MAGIC;
 }
 
 /*

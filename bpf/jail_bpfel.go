@@ -37,13 +37,13 @@ const (
 )
 
 type JailControl struct {
-	_          structs.HostLayout
-	Abi        uint32
-	Instance   uint32
-	Door       uint32
-	Sealed     uint32
-	Policies   uint64
-	Generation uint64
+	_        structs.HostLayout
+	Abi      uint32
+	Instance uint32
+	Door     uint32
+	Sealed   uint32
+	Policies uint64
+	Mounts   uint64
 }
 
 type JailCounter uint32

@@ -61,6 +61,7 @@ enum {
 	S_IXGRP = 0000010,
 	SB_NOUSER = 1U << 31, /* kernel-internal filesystem: pipes, sockets, memfd */
 	PROC_SUPER_MAGIC = 0x9fa0,
+	NSFS_MAGIC = 0x6e736673,
 	EXT4_SUPER_MAGIC = 0xef53,
 	TMPFS_MAGIC = 0x01021994,
 	PFA_NO_NEW_PRIVS = 0, /* bit of task->atomic_flags */

@@ -45,7 +45,7 @@ func readAttacks(t *testing.T) []attack {
 	var list []attack
 	for _, e := range entries {
 		name, isC := strings.CutSuffix(e.Name(), ".c")
-		if !isC || name == "main" || name == "PROBE" {
+		if !isC || name == "main" || name == "PROBE" || name == "probe" {
 			continue
 		}
 		data, err := attackFiles.ReadFile(path.Join("testdata/attacks", e.Name()))

@@ -370,13 +370,16 @@ func newGraph(a *automaton) *graph {
 		alphabet: &a.alphabet,
 		next:     make([]int32, a.size(), len(a.next)+a.size()),
 		accept:   append([]uint32{0}, a.accept...),
-		root:     1,
+		root:     RootState,
 	}
 	for _, to := range a.next {
 		g.next = append(g.next, to+1)
 	}
 	return g
 }
+
+// RootState is the state after the empty path, in every policy with file rules.
+const RootState = 1
 
 func (g *graph) states() int { return len(g.accept) }
 

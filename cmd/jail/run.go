@@ -129,7 +129,9 @@ func (c *runCmd) launch(a *app, spec launcher.Spec, set *profiles.Set, roles []*
 	if err != nil {
 		return err
 	}
-	err = sameRoles(k, roles)
+	if err = sameRoles(k, roles); err == nil {
+		err = k.RefreshMounts()
+	}
 	if cerr := k.Close(); err == nil {
 		err = cerr
 	}
