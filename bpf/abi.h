@@ -202,6 +202,106 @@ struct member {
 
 enum member_flag {
 	MEMBER_PERMISSIVE = 1 << 0, /* entered with --permissive: reported, not refused */
+	MEMBER_FRESH = 1 << 1,	    /* entered by a control group, not by an exec: it has one */
+};
+
+/* What the tables of executables and control groups say of one of them. */
+struct entrance {
+	__u64 pod;   /* 0: make one up */
+	__u32 role;  /* role id */
+	__u32 flags; /* enum entrance_flag */
+};
+
+enum entrance_flag {
+	ENTRANCE_SKIP = 1 << 0, /* systemd's executor: its control group counts at its next exec */
+};
+
+/* A file as the kernel knows it. */
+struct file_key {
+	__u64 inode;
+	__u32 device; /* s_dev */
+	__u32 generation;
+};
+
+/* Which rule of the paths' policy an entrance belongs to. */
+struct path_key {
+	__u64 policy;
+	__u32 rule;
+	__u32 pad;
+};
+
+enum {
+	CGROUP_PATH = 256, /* bytes of a control group's path, NUL included */
+	CGROUP_DEPTH = 32,
+	SCRATCHES = 64,
+	MARK_VERSION = 1,
+	MARK_SIZE = 64, /* bytes read of a mark; it has 16 */
+};
+
+/* A control group's path below the mount, filled up with NULs. */
+struct cgroup_key {
+	__u8 path[256];
+};
+
+/* Which ways in there are besides `jail run`; written by the loader. */
+struct ways {
+	__u32 paths;   /* slot of the policy whose rules are paths of executables; 0: none */
+	__u32 cgroups; /* control groups that are listed */
+	__u32 xattr;   /* 1: this kernel's programs read the mark */
+	__u32 pad;
+};
+
+/* The extended attribute security.bpf.jail. */
+struct mark {
+	__u32 version;
+	__u32 role;
+	__u64 pod;
+};
+
+/* What `identify` is asked. */
+struct identity {
+	__u32 fd;
+	__u32 op; /* enum identify_op */
+	struct entrance entrance;
+};
+
+enum identify_op {
+	IDENTIFY_PUT = 1,    /* answers 0 */
+	IDENTIFY_DELETE = 2, /* answers 0 */
+	IDENTIFY_ROLE = 3,   /* answers 0: the file's entrance has this role and pod; ENOENT */
+};
+
+/* Which process `jail enroll` takes in; written by the loader. */
+struct taking {
+	__u64 ticks;  /* when it started, hundredths of a second after boot */
+	__u64 domain; /* out, of the first pass */
+	__u64 pod;    /* 0: make one up */
+	__u64 memory; /* out, of a pass that only looks: the target's mm */
+	__u32 tgid;
+	__u32 role;
+	__u32 stamp; /* 0: only look */
+	__u32 pad;
+};
+
+/* What a pass over all tasks tells of one that it is about. */
+struct taken {
+	__u32 tid;
+	__u32 tgid;
+	__u32 state; /* enum taken_state */
+	__u32 pad;
+};
+
+enum taken_state {
+	TAKEN_STAMPED = 1, /* by this pass */
+	TAKEN_HELD = 2,	   /* before */
+	TAKEN_BUSY = 3,	   /* in an exec: ask again */
+	TAKEN_FULL = 4,	   /* its list is full */
+	TAKEN_MEMORY = 5,
+	TAKEN_KERNEL = 6,   /* a kernel thread */
+	TAKEN_TRACED = 7,   /* traced or tracing */
+	TAKEN_SHARED = 8,   /* another process with the target's memory */
+	TAKEN_FREE = 9,	    /* not yet; only looked */
+	TAKEN_REFUSED = 10, /* no such role, or no new domain */
 };
 
 enum subject_flag {
@@ -252,6 +352,8 @@ struct subject {
 	struct latest latest;
 	struct walk walk;
 	struct policy view; /* scratch, for UNIX sockets */
+	__u32 staged_on;    /* depth when the exec was staged */
+	__u32 pad;
 };
 
 /* Value of the domains map: one enrollment and the tasks in it. */
@@ -276,6 +378,24 @@ struct pending {
 	__u64 pod;	    /* 0: make one up */
 	__u32 roles[8];
 	struct domain draft; /* too large for a BPF stack */
+	__u32 uid;	     /* of the task that enters */
+	__u32 trusted;	     /* 1: root's word, by a table: the pod's user does not matter */
+};
+
+/* Room for one exec or fork to find out what it enters; busy while it is in use. */
+struct scratch {
+	__u32 busy;
+	__u32 found; /* entrances in list */
+	__u32 slot;  /* its own place in the scratches */
+	__u32 pad;
+	struct entrance list[8];
+	struct pending pending;
+	struct walk walk;
+	__u64 group;	  /* address of the control group that is judged */
+	__u64 groups[32]; /* and of those around it, by level */
+	struct cgroup_key cgroup;
+	__u8 spill[256]; /* behind the key: a name that does not fit */
+	__u8 mark[64];
 };
 
 /* Value of the pods map: who holds a label. */
@@ -297,6 +417,8 @@ enum refusal {
 	REFUSED_USER = 6,      /* the role is not open to the caller */
 	REFUSED_NEW_PRIVS = 7, /* an unprivileged caller must set no_new_privs first */
 	REFUSED_FULL = 8,      /* the domains map is full */
+	REFUSED_MARK = 9,      /* the file's mark is malformed or cannot be read */
+	REFUSED_PATH = 10,     /* the file's path cannot be told: it may be a listed one */
 };
 
 /*
@@ -384,7 +506,8 @@ enum op {
 	OP_CAPABLE = 15,
 	OP_RECEIVE = 16, /* a socket, from another process */
 	OP_SOCKOPT = 17,
-	OP_COUNT = 18,
+	OP_MARK = 18, /* setting or removing a mark */
+	OP_COUNT = 19,
 };
 
 /* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */

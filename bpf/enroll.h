@@ -3,7 +3,7 @@
  * How a task becomes a subject, stays one, and what is kept of it.
  *
  *   task_prctl             arms the calling thread
- *   bprm_creds_for_exec    stages the armed roles: the last place that may fail
+ *   bprm_creds_for_exec    stages the armed roles and, from 6.15 on, the mark's
  *   bprm_committed_creds   flips the stage, consumes the arming
  *   task_alloc             children and threads inherit, or are not born
  *   task_free              counts the live tasks of a domain
@@ -64,21 +64,21 @@ static __always_inline void unstage(struct subject *s)
 }
 
 /* The founder's list is the same: same roles, same domains below. */
-static __always_inline int same_list(const struct domain *d, const struct subject *s,
+static __always_inline int same_list(const struct domain *d, const struct subject *s, __u32 base,
 				     const struct pending *p)
 {
-	__u32 depth = s->depth + p->count;
+	__u32 depth = base + p->count;
 
 	if (d->depth != depth)
 		return 0;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i >= depth)
 			break;
-		if (i < s->depth) {
+		if (i < base) {
 			if (d->list[i].domain != s->list[i].domain ||
 			    d->list[i].role != s->list[i].role)
 				return 0;
-		} else if (d->list[i].role != p->roles[(i - s->depth) & (ROLE_DEPTH - 1)]) {
+		} else if (d->list[i].role != p->roles[(i - base) & (ROLE_DEPTH - 1)]) {
 			return 0;
 		}
 	}
@@ -107,12 +107,12 @@ static __always_inline int is_root(struct task_struct *t)
  * The domain that an enrollment enters: the pod's own for the same user with the same
  * list, or for root outside any jail; else a new one. 0, or an enum refusal.
  */
-static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, __u32 depth,
-					  __u64 *id, __u64 *label)
+static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, __u32 base,
+					  __u32 depth, __u64 *id, __u64 *label)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct tally *n = get_tally();
-	__u32 uid = uid_of(t);
+	__u32 uid = p->uid;
 	struct domain *fresh = &p->draft;
 	struct pod held = {};
 	struct domain *d;
@@ -122,16 +122,16 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 		return REFUSED_MEMORY;
 	if (p->pod) {
 		__u64 wanted = p->pod;
-		int outside = is_root(t) && !s->depth;
+		int outside = (p->trusted || is_root(t)) && !base;
 
 		pod = bpf_map_lookup_elem(&pods, &wanted);
 		if (pod && pod->live > 0) {
 			__u64 newest = pod->domain;
 
-			if (pod->uid != uid && !outside)
+			if (pod->uid != uid && !outside && !p->trusted)
 				return REFUSED_POD;
 			d = bpf_map_lookup_elem(&domains, &newest);
-			if (d && (outside || (d->uid == uid && same_list(d, s, p))) &&
+			if (d && (outside || (d->uid == uid && same_list(d, s, base, p))) &&
 			    __sync_fetch_and_add(&d->live, 1) > 0) {
 				*id = newest;
 				*label = wanted;
@@ -149,13 +149,13 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i >= depth)
 			break;
-		if (i < s->depth) {
+		if (i < base) {
 			fresh->list[i] = s->list[i];
 			continue;
 		}
 		fresh->list[i].domain = *id;
 		fresh->list[i].pod = *label;
-		fresh->list[i].role = p->roles[(i - s->depth) & (ROLE_DEPTH - 1)];
+		fresh->list[i].role = p->roles[(i - base) & (ROLE_DEPTH - 1)];
 	}
 	if (bpf_map_update_elem(&domains, id, fresh, BPF_NOEXIST))
 		return REFUSED_FULL;
@@ -174,27 +174,31 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 	return REFUSED_NOT;
 }
 
-/* Stage what the calling thread armed. 0, or an enum refusal. */
-static __always_inline __u32 stage(struct pending *p)
+/*
+ * Stage roles behind those that the list has and those that this exec staged before. 0,
+ * or an enum refusal. Not global: before 6.2 only what is known to be a map's value can be
+ * put into another map.
+ */
+static __noinline int stage(struct subject *s, struct pending *p)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct control *c = get_control();
 	__u64 domain = 0, label = 0;
-	__u32 depth, why;
-	struct subject *s;
+	__u32 depth, why, base;
 
 	if (!c || !c->door)
 		return REFUSED_DOOR;
-	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!s)
+	if (!s || !p)
 		return REFUSED_MEMORY;
-	unstage(s);
-	depth = s->depth + p->count;
+	base = s->staged ? s->staged : s->depth;
+	opaque(base);
+	if (base >= ROLE_DEPTH)
+		return REFUSED_DEPTH;
+	depth = base + p->count;
 	if (depth > ROLE_DEPTH)
 		return REFUSED_DEPTH;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		__u32 id, *slot;
-		__u32 at = s->depth + i;
+		__u32 at = base + i;
 
 		if (i >= p->count || at >= ROLE_DEPTH)
 			break;
@@ -207,11 +211,11 @@ static __always_inline __u32 stage(struct pending *p)
 		if (!policy_of(&s->list[at]))
 			return REFUSED_ROLE;
 	}
-	why = enter_domain(s, p, depth, &domain, &label);
+	why = enter_domain(s, p, base, depth, &domain, &label);
 	if (why)
 		return why;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
-		__u32 at = s->depth + i;
+		__u32 at = base + i;
 
 		if (i >= p->count || at >= ROLE_DEPTH)
 			break;
@@ -219,7 +223,8 @@ static __always_inline __u32 stage(struct pending *p)
 		s->list[at].pod = label;
 		s->list[at].flags = p->member_flags;
 	}
-	s->staged_flags = s->flags | p->flags;
+	s->staged_flags = (s->staged ? s->staged_flags : s->flags) | p->flags;
+	s->staged_on = s->depth;
 	s->staged = depth;
 	return REFUSED_NOT;
 }
@@ -320,16 +325,31 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 	return -EINVAL;
 }
 
-SEC("lsm.s/bprm_creds_for_exec")
-int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
+/* Global: its own stack, verified once. */
+__noinline int tell_refusal(__u32 role, __u64 pod, __u32 why)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
+	struct query q = { .op = OP_ENROLL, .granted = ROLE_DEPTH };
+	struct member nobody = { .role = role, .pod = pod };
+
+	q.value = why;
+	q.reason = REASON_ENROLL;
+	return refuse(NULL, &q, &nobody, NULL, EPERM);
+}
+
+/* Report that an enrollment was refused, and refuse the exec. */
+static __always_inline int refuse_enrollment(__u32 role, __u64 pod, __u32 why)
+{
+	tell_refusal(role, pod, why);
+	return -EPERM;
+}
+
+/* Stage what the calling thread armed. */
+static __always_inline int stage_armed(struct task_struct *t)
+{
 	struct pending *p;
 	struct subject *s;
 
-	if (ret)
-		return earlier(ret);
-	if (!t->bpf_storage || !acting())
+	if (!t->bpf_storage)
 		return 0;
 	s = entry_of(t);
 	if (s && is_unknown(s))
@@ -341,10 +361,23 @@ int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
 		return -EAGAIN;
 	if (!p || !p->count)
 		return 0;
-	p->reason = stage(p);
+	p->uid = uid_of(t);
+	p->trusted = 0;
+	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	p->reason = s ? stage(s, p) : REFUSED_MEMORY;
 	if (!p->reason)
 		return 0;
-	return refuse_enroll(p->reason, p->roles[0], p->pod);
+	return refuse_enrollment(p->roles[0], p->pod, p->reason);
+}
+
+SEC("lsm.s/bprm_creds_for_exec")
+int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
+{
+	if (ret)
+		return earlier(ret);
+	if (!acting())
+		return 0;
+	return stage_armed(bpf_get_current_task_btf());
 }
 
 SEC("lsm/bprm_committed_creds")
@@ -363,11 +396,17 @@ void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
 		bpf_send_signal(SIGKILL);
 		return;
 	}
+	for (__u32 i = 0; i < ROLE_DEPTH; i++)
+		s->list[i].flags &= ~MEMBER_FRESH;
 	if (!s->staged) {
 		if (s->depth)
 			report_exec(s, bprm, EVENT_EXEC);
 		return;
 	}
+	/* A task iterator took the task in while it was in this exec: the two lists cannot
+	 * be told apart any more, and an exec cannot be refused here. */
+	if (s->depth != s->staged_on)
+		bpf_send_signal(SIGKILL);
 	s->flags = s->staged_flags;
 	s->depth = s->staged;
 	s->staged = 0;
@@ -394,6 +433,7 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
 		if (i >= s->depth)
 			break;
 		child->list[i] = s->list[i];
+		child->list[i].flags &= ~MEMBER_FRESH;
 		if (!named_before(s, i))
 			domain_get(s->list[i].domain);
 	}

@@ -4,6 +4,7 @@
  * The walls of jail: BPF LSM programs, one compile unit, one header per area.
  *
  *   enroll.h  who is a subject: prctl, exec, fork, exit
+ *   ways.h    ways in besides jail run: marks, executables, control groups, running tasks
  *   file.h    files: file_open
  *   net.h     sockets: create, bind, listen, connect, sendmsg
  *   exec.h    exec and what it may gain
@@ -19,6 +20,7 @@
 #include "core.h"
 #include "enroll.h"
 #include "file.h"
+#include "ways.h"
 #include "net.h"
 #include "exec.h"
 #include "proc.h"

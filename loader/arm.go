@@ -21,6 +21,8 @@ var refusals = map[Refusal]string{
 	Refusal(bpf.JailRefusalREFUSED_USER):      "the role is not open to this user",
 	Refusal(bpf.JailRefusalREFUSED_NEW_PRIVS): "an unprivileged caller must set no_new_privs first",
 	Refusal(bpf.JailRefusalREFUSED_FULL):      "the domains map is full: too many jails are alive",
+	Refusal(bpf.JailRefusalREFUSED_MARK):      "the file's mark is malformed or cannot be read (root: jail marks --check)",
+	Refusal(bpf.JailRefusalREFUSED_PATH):      "the file's path cannot be told, and executables are listed by path",
 }
 
 func (r Refusal) Error() string {

@@ -34,11 +34,12 @@ var optionalHooks = map[string]bool{}
 
 // lastDetached lists the programs that unload detaches after all others, so that no
 // exec slips in unjailed while the rest goes.
-var lastDetached = []string{"enroll_stage", "enroll_commit", "enroll_fork"}
+var lastDetached = []string{"enroll_stage", "enroll_stage_v2", "exec_check", "enroll_commit", "enroll_fork"}
 
 // Kernel is the loaded kernel part: its pinned maps.
 type Kernel struct {
-	maps map[string]*ebpf.Map
+	maps     map[string]*ebpf.Map
+	identify *ebpf.Program // nil until it is needed
 }
 
 // Options of [Load].
@@ -47,6 +48,8 @@ type Options struct {
 	Roles []*profiles.Role
 	// MaxDomains bounds how many jails may be alive at once; 0: the default, 65536.
 	MaxDomains uint32
+	// Ways are the ways in besides jail run.
+	Ways Ways
 }
 
 // Load probes, loads, attaches and pins, all or nothing; runs the self-test; and only
@@ -105,6 +108,7 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 			}
 		}
 	}
+	chooseVariants(spec)
 	if opts.MaxDomains != 0 {
 		spec.Maps["domains"].MaxEntries = opts.MaxDomains
 	}
@@ -158,6 +162,12 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := checkRenames(coll); err != nil {
 		return err
 	}
+	if k.identify = coll.DetachProgram("identify"); k.identify == nil {
+		return errors.New("program identify is missing")
+	}
+	if err := k.InstallWays(opts.Ways); err != nil {
+		return err
+	}
 	links, err := attach(coll.Programs)
 	defer func() {
 		for _, l := range links {
@@ -167,7 +177,7 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err != nil {
 		return err
 	}
-	if err := k.pin(links, coll.Programs["tell"]); err != nil {
+	if err := k.pin(links, map[string]*ebpf.Program{"tell": coll.Programs["tell"], "identify": k.identify}); err != nil {
 		return err
 	}
 	if err := k.selfTest(ctx); err != nil {
@@ -209,7 +219,7 @@ func attach(programs map[string]*ebpf.Program) (map[string]link.Link, error) {
 		if programs[name].Type() == ebpf.Syscall {
 			continue
 		}
-		l, err := attachOne(programs[name])
+		l, err := attachOne(name, programs[name])
 		if err != nil {
 			return links, fmt.Errorf("attach %s: %w", name, translate(err))
 		}
@@ -218,14 +228,18 @@ func attach(programs map[string]*ebpf.Program) (map[string]link.Link, error) {
 	return links, nil
 }
 
-func attachOne(prog *ebpf.Program) (link.Link, error) {
-	if prog.Type() == ebpf.Tracing {
+func attachOne(name string, prog *ebpf.Program) (link.Link, error) {
+	switch {
+	case prog.Type() != ebpf.Tracing:
+	case strings.HasSuffix(name, "_iter"):
 		return link.AttachIter(link.IterOptions{Program: prog})
+	default:
+		return link.AttachTracing(link.TracingOptions{Program: prog})
 	}
 	return link.AttachLSM(link.LSMOptions{Program: prog})
 }
 
-func (k *Kernel) pin(links map[string]link.Link, tell *ebpf.Program) error {
+func (k *Kernel) pin(links map[string]link.Link, programs map[string]*ebpf.Program) error {
 	dir := linkDir(instance)
 	for _, d := range []string{Dir, mapsDir, progsDir, linksDir, dir} {
 		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
@@ -237,8 +251,10 @@ func (k *Kernel) pin(links map[string]link.Link, tell *ebpf.Program) error {
 			return fmt.Errorf("pin map %s: %w", name, translate(err))
 		}
 	}
-	if err := tell.Pin(filepath.Join(progsDir, "tell")); err != nil {
-		return fmt.Errorf("pin program tell: %w", translate(err))
+	for name, prog := range programs {
+		if err := prog.Pin(filepath.Join(progsDir, name)); err != nil {
+			return fmt.Errorf("pin program %s: %w", name, translate(err))
+		}
 	}
 	for name, l := range links {
 		if err := l.Pin(filepath.Join(dir, name)); err != nil {
@@ -294,6 +310,9 @@ func (k *Kernel) Close() error {
 	var errs []error
 	for _, m := range k.maps {
 		errs = append(errs, m.Close())
+	}
+	if k.identify != nil {
+		errs = append(errs, k.identify.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -124,7 +124,7 @@ func (c *runCmd) launch(a *app, spec launcher.Spec, set *profiles.Set, roles []*
 	}
 	k, err := loader.Open()
 	if errors.Is(err, loader.ErrNotLoaded) {
-		k, err = loader.Load(a.ctx, loader.Options{Roles: set.Roles()})
+		k, err = c.loadAll(a, set)
 	}
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func (c *runCmd) launch(a *app, spec launcher.Spec, set *profiles.Set, roles []*
 		return err
 	}
 	// Somebody else is loading: wait for the end of that.
-	if k, err = loader.Load(a.ctx, loader.Options{Roles: set.Roles()}); err != nil {
+	if k, err = c.loadAll(a, set); err != nil {
 		return err
 	}
 	_ = k.Close()

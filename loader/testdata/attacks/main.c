@@ -2,6 +2,7 @@
 /*
  * attacks NAME ARG...            run one attack
  * attacks -j ROLE[,ROLE...] NAME ARG...   the same in a jail: arm this thread, exec itself
+ * attacks -l                     threads that are made in loops, until it is killed
  *
  * Exit status: 0 it worked, 1..199 the errno, 200 the row is broken, 201 a child died,
  * 202 the jail could not be entered.
@@ -39,8 +40,38 @@ static int enter(char *roles, char **argv)
 	return 202;
 }
 
+static void *nothing(void *unused)
+{
+	return NULL;
+}
+
+static void *make_threads(void *unused)
+{
+	for (;;) {
+		pthread_t thread;
+
+		if (!pthread_create(&thread, NULL, nothing, NULL))
+			pthread_join(thread, NULL);
+	}
+	return NULL;
+}
+
+static int loop(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 4; i++)
+		pthread_create(&thread, NULL, make_threads, NULL);
+	if (write(1, "l", 1) != 1)
+		return 200;
+	pause();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "-l"))
+		return loop();
 	if (argc > 3 && !strcmp(argv[1], "-j")) {
 		char *roles = argv[2];
 
