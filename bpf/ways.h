@@ -262,24 +262,52 @@ __noinline int collect_cgroups(__u32 slot)
 	return 0;
 }
 
+/* The entrance of a file by its inode. With the two below, kept out of the frame of
+ * exec_check, from which the deepest calls go. */
+static __noinline struct entrance *entrance_of(struct file *file)
+{
+	struct file_key key;
+
+	key_of(&key, file->f_inode);
+	return bpf_map_lookup_elem(&executables, &key);
+}
+
+/* Stage what was found, and what the task's control groups lead to. 0, or an error. */
+static __noinline int enter_found(struct scratch *sc, __u32 groups, __u32 why)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct entrance *e;
+	struct subject *s;
+	__u32 at = 0;
+
+	if (groups) {
+		sc->group = (__u64)BPF_CORE_READ(t, cgroups, dfl_cgrp);
+		collect_cgroups(sc->slot);
+	}
+	if (!why && sc->found) {
+		s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		why = s ? admit_all(s, sc, uid_of(t), 0, &at) : REFUSED_MEMORY;
+	}
+	if (!why)
+		return 0;
+	e = &sc->list[at & (ROLE_DEPTH - 1)];
+	return refuse_enrollment(e->role, e->pod, why);
+}
+
 /* What the file of this pass and the task's control groups lead to is staged, or the
  * exec refused. */
 static __always_inline int enter_by_exec(struct linux_binprm *bprm, struct query *q)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct file *file = bprm->file;
-	struct entrance *marked, *e;
 	struct ways *w = get_ways();
-	struct file_key key;
+	struct entrance *marked;
 	struct scratch *sc;
-	struct subject *s;
-	__u32 skip = 0, at = 0;
-	int why = REFUSED_NOT, err;
+	__u32 skip = 0;
+	int why = REFUSED_NOT, is;
 
 	if (!w || !acting())
 		return 0;
-	key_of(&key, file->f_inode);
-	marked = bpf_map_lookup_elem(&executables, &key);
+	marked = entrance_of(file);
 	if (!marked && !w->paths && !w->cgroups)
 		return 0;
 	sc = scratch_get();
@@ -291,27 +319,15 @@ static __always_inline int enter_by_exec(struct linux_binprm *bprm, struct query
 		found(sc, marked);
 	if (w->paths && !pathless(file->f_path.dentry)) {
 		q->leaf = (__u64)file->f_path.dentry;
-		err = entrance_by_path(sc, q, w->paths);
-		if (err < 0)
+		is = entrance_by_path(sc, q, w->paths);
+		if (is < 0)
 			why = REFUSED_PATH;
-		else if (err > 1)
+		else if (is > 1)
 			skip = 1;
 	}
-	if (w->cgroups && !skip) {
-		sc->group = (__u64)BPF_CORE_READ(t, cgroups, dfl_cgrp);
-		collect_cgroups(sc->slot);
-	}
-	if (!why && sc->found) {
-		s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-		why = s ? admit_all(s, sc, uid_of(t), 0, &at) : REFUSED_MEMORY;
-	}
-	err = 0;
-	if (why) {
-		e = &sc->list[at & (ROLE_DEPTH - 1)];
-		err = refuse_enrollment(e->role, e->pod, why);
-	}
+	is = enter_found(sc, w->cgroups && !skip, why);
 	scratch_put(sc);
-	return err;
+	return is ? -EPERM : 0;
 }
 
 /* The file's mark. 1: read, 0: there is none or it cannot be known here, -1: malformed. */
