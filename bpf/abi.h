@@ -389,6 +389,7 @@ struct scratch {
 	__u32 slot;  /* its own place in the scratches */
 	__u32 pad;
 	struct entrance list[8];
+	struct member nobody; /* on whose behalf an exec is refused */
 	struct pending pending;
 	struct walk walk;
 	__u64 group;	  /* address of the control group that is judged */

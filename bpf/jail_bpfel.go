@@ -369,6 +369,7 @@ type JailScratch struct {
 	Slot    uint32
 	Pad     uint32
 	List    [8]JailEntrance
+	Nobody  JailMember
 	Pending JailPending
 	Walk    struct {
 		_      structs.HostLayout

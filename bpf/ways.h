@@ -272,7 +272,8 @@ static __noinline struct entrance *entrance_of(struct file *file)
 	return bpf_map_lookup_elem(&executables, &key);
 }
 
-/* Stage what was found, and what the task's control groups lead to. 0, or an error. */
+/* Stage what was found, and what the task's control groups lead to. 0, or an enum refusal
+ * of sc->nobody. */
 static __noinline int enter_found(struct scratch *sc, __u32 groups, __u32 why)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
@@ -288,10 +289,10 @@ static __noinline int enter_found(struct scratch *sc, __u32 groups, __u32 why)
 		s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		why = s ? admit_all(s, sc, uid_of(t), 0, &at) : REFUSED_MEMORY;
 	}
-	if (!why)
-		return 0;
 	e = &sc->list[at & (ROLE_DEPTH - 1)];
-	return refuse_enrollment(e->role, e->pod, why);
+	sc->nobody.role = e->role;
+	sc->nobody.pod = e->pod;
+	return why;
 }
 
 /* What the file of this pass and the task's control groups lead to is staged, or the
@@ -311,8 +312,10 @@ static __always_inline int enter_by_exec(struct linux_binprm *bprm, struct query
 	if (!marked && !w->paths && !w->cgroups)
 		return 0;
 	sc = scratch_get();
-	if (!sc)
-		return refuse_enrollment(0, 0, REFUSED_MEMORY);
+	if (!sc) {
+		count(COUNT_NO_STORAGE);
+		return -EAGAIN;
+	}
 	if (marked && (marked->flags & ENTRANCE_SKIP))
 		skip = 1;
 	else if (marked)
@@ -325,9 +328,17 @@ static __always_inline int enter_by_exec(struct linux_binprm *bprm, struct query
 		else if (is > 1)
 			skip = 1;
 	}
-	is = enter_found(sc, w->cgroups && !skip, why);
+	why = enter_found(sc, w->cgroups && !skip, why);
+	if (why) {
+		q->op = OP_ENROLL;
+		q->access = 0;
+		q->value = why;
+		q->reason = REASON_ENROLL;
+		q->leaf = 0;
+		refuse(NULL, q, &sc->nobody, NULL, EPERM);
+	}
 	scratch_put(sc);
-	return is ? -EPERM : 0;
+	return why ? -EPERM : 0;
 }
 
 /* The file's mark. 1: read, 0: there is none or it cannot be known here, -1: malformed. */
