@@ -33,6 +33,8 @@ enum role_flag {
 	ALLOW_MEMFD_EXEC = 1 << 10,
 	ALLOW_JIT = 1 << 11,
 	REQUIRE_SIGNATURE = 1 << 12,
+	ALLOW_USERFAULTFD = 1 << 13,
+	ALLOW_KEYS = 1 << 14,
 	MODE_PERMISSIVE = 1 << 30, /* report, do not refuse */
 	OPEN_TO_ALL = 1U << 31,	   /* users = ["*"]: any caller may enter */
 };
@@ -68,6 +70,8 @@ enum start_kind {
 	START_DEVICE = 0,  /* s_dev of a mounted filesystem */
 	START_MAGIC = 1,   /* s_magic of a filesystem that is judged by its type (proc, sysfs...) */
 	START_CHARDEV = 2, /* rdev of a harmless character device: the state IS the file's own */
+	START_OPEN_CHAR = 3,  /* rdev of a character device that the role names under `devices` */
+	START_OPEN_BLOCK = 4, /* the same of a block device */
 };
 
 /* Index of a port list within a net_node. */
@@ -116,6 +120,7 @@ struct policy {
 	__u32 net_node_at;
 	__u32 net_node_len; /* 0: no network rules, the flag decides */
 	__u32 pad;
+	__u64 capabilities; /* bit n: capability n may be used though the jail gates it */
 };
 
 struct net_range4 {
@@ -348,7 +353,27 @@ enum op {
 	OP_BPF = 13,
 	OP_ENROLL = 14,
 	OP_CAPABLE = 15,
-	OP_COUNT = 16,
+	OP_GUARD = 16,	/* change what the jail rests on */
+	OP_DEVICE = 17, /* a device that is not harmless */
+	OP_KERNEL = 18, /* write what the kernel is steered by */
+	OP_PROC = 19,	/* another process's entry of /proc */
+	OP_MOUNT = 20,	/* over or from a place that the jail rests on */
+	OP_USERNS = 21,
+	OP_MODULE = 22,
+	OP_SIGNAL = 23,
+	OP_PRIORITY = 24, /* priority, limits, scheduling, process group, pages */
+	OP_IPC = 25,
+	OP_IOCTL = 26,
+	OP_MAP_EXEC = 27,
+	OP_PERF = 28,
+	OP_SYSLOG = 29,
+	OP_KEY = 30,
+	OP_URING = 31,
+	OP_AMBIENT = 32,
+	OP_SET_ID_BIT = 33,
+	OP_USERFAULTFD = 34,
+	OP_OWNER = 35, /* who gets a descriptor's signals */
+	OP_COUNT = 36,
 };
 
 /* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */
@@ -366,6 +391,7 @@ enum reason {
 	REASON_BAD_ADDRESS = 10,
 	REASON_ENROLL = 11, /* event.value: enum refusal */
 	REASON_NO_GAIN = 12,
+	REASON_GUARD = 13, /* what the jail itself rests on: closed to every subject */
 };
 
 enum {
@@ -416,6 +442,40 @@ enum counter {
 	COUNT_SUPPRESSED = 5, /* denials over the limit of their domain */
 	COUNT_WOULD_DENY = 6, /* refused by a permissive role, that is, not refused */
 	COUNTERS = 7,
+};
+
+/* What the jail rests on: key and value of the guarded map. */
+struct guard_key {
+	__u64 ino;
+	__u32 device; /* s_dev */
+	__u32 generation;
+};
+
+enum guard_flag {
+	GUARD_TREE = 1 << 0,   /* this file, or this directory and all beneath it */
+	GUARD_ABOVE = 1 << 1,  /* a directory above: not moved, removed or mounted over */
+	GUARD_CHECKS = 1 << 2, /* asked of guard_check: also what is only above */
+};
+
+/* Kinds of the guarded_objects map; key: kind << 32 | id. */
+enum guard_object {
+	GUARD_MAP = 1,
+	GUARD_PROGRAM = 2,
+	GUARD_LINK = 3,
+};
+
+/* What the descriptor iterator prints for each path descriptor of its reader. */
+struct path_identity {
+	struct guard_key key;
+	__u32 fd;
+	__u32 pad;
+};
+
+/* Value of the ipc_owners map: the list of who made a System V object. */
+struct ipc_owner {
+	__u32 depth;
+	__u32 pad;
+	struct member list[8];
 };
 
 /* What the task iterator prints for each subject. */

@@ -48,6 +48,12 @@ static __always_inline void count(__u32 which)
 		(*n)++;
 }
 
+/* A verdict that a global function gave, in the range that the verifier wants to see. */
+static __always_inline int errno_of(int err)
+{
+	return earlier(err);
+}
+
 /* This instance is the one that acts. Unsure counts as yes: two refusals do no harm. */
 static __always_inline int acting(void)
 {
@@ -231,7 +237,7 @@ static __always_inline int refuse_as(struct subject *s, struct query *q, struct 
 {
 	count(permissive ? COUNT_WOULD_DENY : COUNT_DENIED);
 	if (q->reason != REASON_RULE && q->reason != REASON_FAMILY && q->reason != REASON_REACH &&
-	    q->reason != REASON_ENROLL && q->reason != REASON_NO_GAIN)
+	    q->reason != REASON_ENROLL && q->reason != REASON_NO_GAIN && q->reason != REASON_GUARD)
 		count(COUNT_FAULT);
 	q->error = error;
 	if (!q->quiet)
@@ -311,6 +317,26 @@ static __always_inline int refuse_always(struct subject *s, struct query *q, __u
 	q->reason = reason;
 	q->rule = 0;
 	return refuse_as(s, q, &s->list[last], policy_of(&s->list[last]), error, permissive);
+}
+
+/* decide() for what a role must name and permissive mode does not open. */
+static __always_inline int hard_decide(struct subject *s, struct query *q, verdict_fn verdict,
+				       int error)
+{
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		struct policy *p;
+
+		if (i >= s->depth)
+			break;
+		p = policy_of(&s->list[i]);
+		q->member = i;
+		if (p && verdict(s, p, q))
+			continue;
+		q->rule = 0;
+		q->reason = REASON_GUARD;
+		return refuse_as(s, q, &s->list[i], p, error, 0);
+	}
+	return 0;
 }
 
 #endif

@@ -3,7 +3,9 @@ package loader
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -141,6 +143,15 @@ func (k *Kernel) putPolicy(r *profiles.Role, p *profiles.Policy) (slot uint32, i
 			return 0, 0, err
 		}
 	}
+	devices, err := openDevices(p.Devices)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, d := range devices {
+		if err := starts.Put(bpf.JailStartKey{PolicyId: id, Kind: d.Kind, Value: d.Value}, uint32(0)); err != nil {
+			return 0, 0, err
+		}
+	}
 	if err := newRecord(id, r, p).write(policyDir); err != nil {
 		return 0, 0, fmt.Errorf("what its events mean: %w", err)
 	}
@@ -151,7 +162,8 @@ func encodePolicy(role, slot uint32, id uint64, p *profiles.Policy) bpf.JailPoli
 	return bpf.JailPolicy{
 		Id: id, Role: role, Slot: slot,
 		Flags: p.Flags, Families: p.Families, Kinds: p.Kinds,
-		FileStates: p.FileStates, FileClasses: p.FileClasses,
+		Capabilities: p.Capabilities,
+		FileStates:   p.FileStates, FileClasses: p.FileClasses,
 		FileClassAt: p.FileClassAt, FileNextAt: p.FileNextAt, FileAcceptAt: p.FileAcceptAt,
 		NetV4At: p.NetV4At, NetV4Len: p.NetV4Len, NetV6At: p.NetV6At, NetV6Len: p.NetV6Len,
 		NetNodeAt: p.NetNodeAt, NetNodeLen: p.NetNodeLen,
@@ -262,4 +274,30 @@ func environment() (profiles.Env, error) {
 		return profiles.Env{}, err
 	}
 	return mounts.environment(), nil
+}
+
+// openDevices finds the device nodes below /dev that the patterns match, now.
+func openDevices(match func(path string) bool) ([]bpf.JailStartKey, error) {
+	if match == nil {
+		return nil, nil
+	}
+	var keys []bpf.JailStartKey
+	err := filepath.WalkDir("/dev", func(path string, _ fs.DirEntry, err error) error {
+		var st unix.Stat_t
+		if err != nil || unix.Lstat(path, &st) != nil || !match(path) {
+			return nil // gone meanwhile, or closed to us: not opened by this role
+		}
+		key := bpf.JailStartKey{Value: unix.Major(st.Rdev)<<20 | unix.Minor(st.Rdev)}
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFCHR:
+			key.Kind = uint32(bpf.JailStartKindSTART_OPEN_CHAR)
+		case unix.S_IFBLK:
+			key.Kind = uint32(bpf.JailStartKindSTART_OPEN_BLOCK)
+		default:
+			return nil
+		}
+		keys = append(keys, key)
+		return nil
+	})
+	return keys, err
 }

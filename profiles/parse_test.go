@@ -32,11 +32,14 @@ allow_memfd_exec = true
 allow_jit = false
 dns = true
 require_signature = true
+allow_userfaultfd = true
+allow_keys = true
 families = ["vsock", "raw"]
 unix = ["/run/x.sock", "@name*"]
 users = ["*", "alice"]
 groups = ["1000"]
 devices = ["/dev/kvm"]
+capabilities = ["net_admin", "sys_time"]
 [[roles.api.files]]
 path = "/srv/*/pub"
 access = "rw"
