@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path"
 	"strings"
@@ -145,6 +146,7 @@ func TestAttacks(t *testing.T) {
 	if err := k.InstallRoles(set.Roles()); err != nil {
 		t.Fatal(err)
 	}
+	prepareAttacks(t)
 	release := kernelRelease(t)
 	for _, a := range readAttacks(t) {
 		for _, as := range a.as {
@@ -178,6 +180,21 @@ func TestAttacks(t *testing.T) {
 			fmt.Printf("%s %s\n", row, map[bool]string{true: "pass", false: "FAIL"}[good])
 		}
 	}
+}
+
+// prepareAttacks makes what attacks are made on.
+func prepareAttacks(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"/tmp/code", "/tmp/data"} {
+		if err := os.WriteFile(name, make([]byte, 4096), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, err := unix.SysvShmGet(0x6a61, 4096, unix.IPC_CREAT|0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil) })
 }
 
 func status(code int) string {
