@@ -861,7 +861,7 @@ static __always_inline int guard_ioctl(struct subject *s, struct file *file, __u
 }
 
 SEC("lsm/file_ioctl")
-int BPF_PROG(file_ioctl, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+int BPF_PROG(guard_tty, struct file *file, unsigned int cmd, unsigned long arg, int ret)
 {
 	struct subject *s;
 
@@ -872,7 +872,7 @@ int BPF_PROG(file_ioctl, struct file *file, unsigned int cmd, unsigned long arg,
 }
 
 SEC("lsm/file_ioctl_compat")
-int BPF_PROG(file_ioctl32, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+int BPF_PROG(guard_tty32, struct file *file, unsigned int cmd, unsigned long arg, int ret)
 {
 	struct subject *s;
 

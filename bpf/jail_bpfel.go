@@ -467,8 +467,6 @@ const (
 	JailProgExecGain          = "exec_gain"
 	JailProgExecMmap          = "exec_mmap"
 	JailProgExecMprotect      = "exec_mprotect"
-	JailProgFileIoctl         = "file_ioctl"
-	JailProgFileIoctl32       = "file_ioctl32"
 	JailProgFileOpen          = "file_open"
 	JailProgGuardAnon         = "guard_anon"
 	JailProgGuardAutoload     = "guard_autoload"
@@ -495,6 +493,8 @@ const (
 	JailProgGuardSetxattr     = "guard_setxattr"
 	JailProgGuardSymlink      = "guard_symlink"
 	JailProgGuardSyslog       = "guard_syslog"
+	JailProgGuardTty          = "guard_tty"
+	JailProgGuardTty32        = "guard_tty32"
 	JailProgGuardUmount       = "guard_umount"
 	JailProgGuardUnlink       = "guard_unlink"
 	JailProgGuardUring        = "guard_uring"
@@ -588,8 +588,6 @@ type JailProgramSpecs struct {
 	ExecGain       *ebpf.ProgramSpec `ebpf:"exec_gain"`
 	ExecMmap       *ebpf.ProgramSpec `ebpf:"exec_mmap"`
 	ExecMprotect   *ebpf.ProgramSpec `ebpf:"exec_mprotect"`
-	FileIoctl      *ebpf.ProgramSpec `ebpf:"file_ioctl"`
-	FileIoctl32    *ebpf.ProgramSpec `ebpf:"file_ioctl32"`
 	FileOpen       *ebpf.ProgramSpec `ebpf:"file_open"`
 	GuardAnon      *ebpf.ProgramSpec `ebpf:"guard_anon"`
 	GuardAutoload  *ebpf.ProgramSpec `ebpf:"guard_autoload"`
@@ -616,6 +614,8 @@ type JailProgramSpecs struct {
 	GuardSetxattr  *ebpf.ProgramSpec `ebpf:"guard_setxattr"`
 	GuardSymlink   *ebpf.ProgramSpec `ebpf:"guard_symlink"`
 	GuardSyslog    *ebpf.ProgramSpec `ebpf:"guard_syslog"`
+	GuardTty       *ebpf.ProgramSpec `ebpf:"guard_tty"`
+	GuardTty32     *ebpf.ProgramSpec `ebpf:"guard_tty32"`
 	GuardUmount    *ebpf.ProgramSpec `ebpf:"guard_umount"`
 	GuardUnlink    *ebpf.ProgramSpec `ebpf:"guard_unlink"`
 	GuardUring     *ebpf.ProgramSpec `ebpf:"guard_uring"`
@@ -774,8 +774,6 @@ type JailPrograms struct {
 	ExecGain       *ebpf.Program `ebpf:"exec_gain"`
 	ExecMmap       *ebpf.Program `ebpf:"exec_mmap"`
 	ExecMprotect   *ebpf.Program `ebpf:"exec_mprotect"`
-	FileIoctl      *ebpf.Program `ebpf:"file_ioctl"`
-	FileIoctl32    *ebpf.Program `ebpf:"file_ioctl32"`
 	FileOpen       *ebpf.Program `ebpf:"file_open"`
 	GuardAnon      *ebpf.Program `ebpf:"guard_anon"`
 	GuardAutoload  *ebpf.Program `ebpf:"guard_autoload"`
@@ -802,6 +800,8 @@ type JailPrograms struct {
 	GuardSetxattr  *ebpf.Program `ebpf:"guard_setxattr"`
 	GuardSymlink   *ebpf.Program `ebpf:"guard_symlink"`
 	GuardSyslog    *ebpf.Program `ebpf:"guard_syslog"`
+	GuardTty       *ebpf.Program `ebpf:"guard_tty"`
+	GuardTty32     *ebpf.Program `ebpf:"guard_tty32"`
 	GuardUmount    *ebpf.Program `ebpf:"guard_umount"`
 	GuardUnlink    *ebpf.Program `ebpf:"guard_unlink"`
 	GuardUring     *ebpf.Program `ebpf:"guard_uring"`
@@ -851,8 +851,6 @@ func (p *JailPrograms) Close() error {
 		p.ExecGain,
 		p.ExecMmap,
 		p.ExecMprotect,
-		p.FileIoctl,
-		p.FileIoctl32,
 		p.FileOpen,
 		p.GuardAnon,
 		p.GuardAutoload,
@@ -879,6 +877,8 @@ func (p *JailPrograms) Close() error {
 		p.GuardSetxattr,
 		p.GuardSymlink,
 		p.GuardSyslog,
+		p.GuardTty,
+		p.GuardTty32,
 		p.GuardUmount,
 		p.GuardUnlink,
 		p.GuardUring,
