@@ -24,10 +24,11 @@ static long storage_one(__u32 i, struct storage_search *f)
 {
 	struct bpf_local_storage_map *map;
 	struct bpf_local_storage_elem *e;
+	struct hlist_node *node = (void *)f->at; /* CO-RE would relocate f as well */
 
-	if (!f->at)
+	if (!node)
 		return 1;
-	e = (void *)f->at - bpf_core_field_offset(struct bpf_local_storage_elem, snode);
+	e = (void *)node - bpf_core_field_offset(struct bpf_local_storage_elem, snode);
 	map = BPF_CORE_READ(e, sdata.smap);
 	if (BPF_CORE_READ(map, map.id) == f->map) {
 		/* the value follows smap; a flexible array has no offset to relocate */
@@ -35,7 +36,7 @@ static long storage_one(__u32 i, struct storage_search *f)
 			  sizeof(__u64);
 		return 1;
 	}
-	f->at = (__u64)BPF_CORE_READ((struct hlist_node *)f->at, next);
+	f->at = (__u64)BPF_CORE_READ(node, next);
 	return 0;
 }
 
@@ -44,6 +45,7 @@ __noinline int reaches_pid(struct subject *s, __u64 address)
 {
 	struct task_struct *t, *self = bpf_get_current_task_btf();
 	struct pid *pid = (struct pid *)address;
+	struct bpf_local_storage *storage;
 	struct storage_search f = {};
 	__u32 depth = 0;
 	__u64 node;
@@ -56,10 +58,10 @@ __noinline int reaches_pid(struct subject *s, __u64 address)
 	t = (void *)node - bpf_core_field_offset(struct task_struct, pid_links);
 	if (BPF_CORE_READ(t, tgid) == self->tgid)
 		return 1;
-	f.at = (__u64)BPF_CORE_READ(t, bpf_storage);
-	if (!f.at)
+	storage = BPF_CORE_READ(t, bpf_storage);
+	if (!storage)
 		return 0;
-	f.at = (__u64)BPF_CORE_READ((struct bpf_local_storage *)f.at, list.first);
+	f.at = (__u64)BPF_CORE_READ(storage, list.first);
 	f.map = id_of(&subjects);
 	bpf_loop(STORAGES, storage_one, &f, 0);
 	if (!f.data || bpf_probe_read_kernel(&depth, sizeof(depth), (void *)f.data))
