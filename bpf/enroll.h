@@ -267,9 +267,6 @@ static __always_inline int refuse_enroll(__u32 why, __u32 role, __u64 pod)
 	return refuse(NULL, &q, &nobody, NULL, EPERM);
 }
 
-/* Raising an ambient capability: 0, or refused. In proc.h. */
-int proc_ambient(__u64 cap);
-
 SEC("lsm.s/task_prctl")
 int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, unsigned long arg4,
 	     unsigned long arg5, int ret)
@@ -280,10 +277,6 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 	__u32 why;
 
 	/* -ENOSYS is the hook's "no opinion" */
-	if (option == PR_CAP_AMBIENT && op == PR_CAP_AMBIENT_RAISE && current_subject()) {
-		why = proc_ambient(value);
-		return why ? -EPERM : earlier(ret);
-	}
 	if (option != PRCTL_JAIL || !acting())
 		return earlier(ret);
 	if (op == PRCTL_DEPTH) {

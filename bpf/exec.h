@@ -125,9 +125,12 @@ static __always_inline int map_code(struct subject *s, struct file *file)
 }
 
 /* Memory that a program wrote and means to run. */
-static __always_inline int made_code(struct subject *s)
+__noinline int made_code(struct subject *s)
 {
 	struct query q = { .op = OP_MAP_EXEC, .access = ALLOW_JIT, .granted = ROLE_DEPTH };
+
+	if (!s)
+		return -EACCES;
 
 	return decide(s, s->depth, &q, flag_verdict, EACCES);
 }
@@ -148,7 +151,7 @@ int BPF_PROG(exec_mmap, struct file *file, unsigned long reqprot, unsigned long 
 	if (!s)
 		return 0;
 	if (!file)
-		return made_code(s);
+		return errno_of(made_code(s));
 	err = map_code(s, file);
 	if (!err && (prot & PROT_WRITE))
 		err = made_code(s);

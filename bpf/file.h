@@ -487,7 +487,7 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	/* Also on the lower layers of an overlay. */
 	if ((file->f_mode & FMODE_WRITE) || (file->f_flags & (O_TRUNC | O_TMPFILE_FLAG)))
 		wanted = ACCESS_WRITE;
-	err = guard_file(s, &q, (__u64)dentry, wanted);
+	err = guard_file(s, &q, dentry, wanted);
 	if (err)
 		return errno_of(err);
 	q.op = OP_OPEN;

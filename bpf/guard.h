@@ -123,6 +123,14 @@ static __always_inline int shows_memory(__u64 head)
 	       head == HEAD("mem") || head == HEAD("pagemap") || head == HEAD("clear_r");
 }
 
+/* What guard_look() saw. */
+enum {
+	LOOK_FINE = 0,
+	LOOK_GUARD = 1,
+	LOOK_REACH = 2,
+	LOOK_DEVICE = 3,
+};
+
 /* procfs: other processes beyond reach, and what steers the kernel. 0: no objection. */
 static __always_inline int guard_proc(struct subject *s, struct query *q, struct dentry *d,
 				      __u32 access)
@@ -146,8 +154,7 @@ static __always_inline int guard_proc(struct subject *s, struct query *q, struct
 		if (!pid || reaches_pid(s, (__u64)pid))
 			return 0;
 		q->op = OP_PROC;
-		q->leaf = (__u64)d;
-		return refuse_always(s, q, REASON_REACH, EACCES);
+		return LOOK_REACH;
 	}
 	if (!(access & ACCESS_WRITE))
 		return 0;
@@ -167,8 +174,7 @@ static __always_inline int guard_proc(struct subject *s, struct query *q, struct
 			return 0;
 	}
 	q->op = OP_KERNEL;
-	q->leaf = (__u64)d;
-	return refuse_always(s, q, REASON_GUARD, EACCES);
+	return LOOK_GUARD;
 }
 
 static __always_inline int device_verdict(struct subject *s, struct policy *p, struct query *q)
@@ -190,19 +196,18 @@ static __always_inline int harmless(__u32 rdev)
 	return rdev == 0 || major == MAJOR_TTY || (major >= MAJOR_PTS && major <= MAJOR_PTS_LAST);
 }
 
-/*
- * What self-protection says of an open (enum access): 0, or a negative errno. The query
- * is the caller's, who fills it afterwards: stack is scarce.
- */
-static __always_inline int guard_file(struct subject *s, struct query *q, __u64 leaf, __u32 access)
+/* What an open (enum access) of q->leaf means for the jail. Global: its stack is not
+ * under that of the verdicts. */
+__noinline int guard_look(struct subject *s, struct query *q, __u32 access)
 {
-	struct dentry *d = (struct dentry *)leaf;
+	struct dentry *d;
 	struct inode *inode;
 	__u64 magic, head;
 	__u16 type;
 
-	if (!s->depth)
-		return 0;
+	if (!s || !q)
+		return LOOK_GUARD;
+	d = (struct dentry *)q->leaf;
 	q->op = OP_GUARD;
 	inode = BPF_CORE_READ(d, d_inode);
 	q->access = access;
@@ -213,9 +218,8 @@ static __always_inline int guard_file(struct subject *s, struct query *q, __u64 
 			if (type == S_IFCHR && harmless(q->value))
 				return 0;
 			q->op = OP_DEVICE;
-			q->leaf = leaf;
 			q->access = type == S_IFCHR ? START_OPEN_CHAR : START_OPEN_BLOCK;
-			return hard_decide(s, q, device_verdict, EACCES);
+			return LOOK_DEVICE;
 		}
 	}
 	magic = BPF_CORE_READ(d, d_sb, s_magic);
@@ -223,7 +227,6 @@ static __always_inline int guard_file(struct subject *s, struct query *q, __u64 
 		return guard_proc(s, q, d, access);
 	if (!(access & ACCESS_WRITE))
 		return 0;
-	q->leaf = leaf;
 	switch ((__u32)magic) {
 	case CGROUP_MAGIC:
 	case CGROUP2_MAGIC:
@@ -240,7 +243,7 @@ static __always_inline int guard_file(struct subject *s, struct query *q, __u64 
 				return 0;
 		}
 		q->op = OP_KERNEL;
-		return refuse_always(s, q, REASON_GUARD, EACCES);
+		return LOOK_GUARD;
 	case SYSFS_MAGIC:
 	case TRACEFS_MAGIC:
 	case DEBUGFS_MAGIC:
@@ -248,11 +251,37 @@ static __always_inline int guard_file(struct subject *s, struct query *q, __u64 
 	case BINFMT_MAGIC:
 	case (__u32)EFIVARFS_MAGIC:
 		q->op = OP_KERNEL;
-		return refuse_always(s, q, REASON_GUARD, EACCES);
+		return LOOK_GUARD;
 	}
 	if (guard_check(q) & GUARD_TREE)
-		return refuse_always(s, q, REASON_GUARD, EACCES);
+		return LOOK_GUARD;
 	return 0;
+}
+
+/* Refuses what guard_look() saw. Global, for the same reason. */
+__noinline int guard_refuse(struct subject *s, struct query *q, __u32 seen)
+{
+	if (!s || !q)
+		return -EACCES;
+	if (seen == LOOK_DEVICE)
+		return hard_decide(s, q, device_verdict, EACCES);
+	return refuse_always(s, q, seen == LOOK_REACH ? REASON_REACH : REASON_GUARD, EACCES);
+}
+
+/*
+ * What self-protection says of an open: 0, or a negative errno. The query is the caller's,
+ * who fills it afterwards: stack is scarce.
+ */
+static __always_inline int guard_file(struct subject *s, struct query *q, struct dentry *d,
+				      __u32 access)
+{
+	int seen;
+
+	if (!s->depth)
+		return 0;
+	q->leaf = (__u64)d;
+	seen = guard_look(s, q, access);
+	return seen == LOOK_FINE ? 0 : guard_refuse(s, q, seen);
 }
 
 /* Changing a file or an entry. `above`: it moves or goes. */

@@ -516,6 +516,7 @@ const (
 	JailProgNetSendmsg        = "net_sendmsg"
 	JailProgPathsIter         = "paths_iter"
 	JailProgProbeRenames      = "probe_renames"
+	JailProgProcAmbient       = "proc_ambient"
 	JailProgProcCapable       = "proc_capable"
 	JailProgProcCapset        = "proc_capset"
 	JailProgProcFcntl         = "proc_fcntl"
@@ -637,6 +638,7 @@ type JailProgramSpecs struct {
 	NetSendmsg     *ebpf.ProgramSpec `ebpf:"net_sendmsg"`
 	PathsIter      *ebpf.ProgramSpec `ebpf:"paths_iter"`
 	ProbeRenames   *ebpf.ProgramSpec `ebpf:"probe_renames"`
+	ProcAmbient    *ebpf.ProgramSpec `ebpf:"proc_ambient"`
 	ProcCapable    *ebpf.ProgramSpec `ebpf:"proc_capable"`
 	ProcCapset     *ebpf.ProgramSpec `ebpf:"proc_capset"`
 	ProcFcntl      *ebpf.ProgramSpec `ebpf:"proc_fcntl"`
@@ -823,6 +825,7 @@ type JailPrograms struct {
 	NetSendmsg     *ebpf.Program `ebpf:"net_sendmsg"`
 	PathsIter      *ebpf.Program `ebpf:"paths_iter"`
 	ProbeRenames   *ebpf.Program `ebpf:"probe_renames"`
+	ProcAmbient    *ebpf.Program `ebpf:"proc_ambient"`
 	ProcCapable    *ebpf.Program `ebpf:"proc_capable"`
 	ProcCapset     *ebpf.Program `ebpf:"proc_capset"`
 	ProcFcntl      *ebpf.Program `ebpf:"proc_fcntl"`
@@ -900,6 +903,7 @@ func (p *JailPrograms) Close() error {
 		p.NetSendmsg,
 		p.PathsIter,
 		p.ProbeRenames,
+		p.ProcAmbient,
 		p.ProcCapable,
 		p.ProcCapset,
 		p.ProcFcntl,

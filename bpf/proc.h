@@ -5,7 +5,7 @@
  *   task_fix_setuid        a uid 0 that was not held
  *   capset                 a larger permitted set
  *   capable                capabilities that a role must name
- *   task_prctl             (called by enroll_prctl) ambient capabilities
+ *   task_prctl             ambient capabilities
  *   ptrace_access_check, ptrace_traceme
  *   task_kill, task_set*, task_movememory   by reach
  *   file_fcntl             who gets a descriptor's signals
@@ -110,22 +110,28 @@ int BPF_PROG(proc_capable, const struct cred *cred, struct user_namespace *ns, i
 }
 
 /* A capability that would outlive the exec of an ordinary program, and did not yet. */
-__noinline int proc_ambient(__u64 cap)
+SEC("lsm.s/task_prctl")
+int BPF_PROG(proc_ambient, int option, unsigned long op, unsigned long cap, unsigned long arg4,
+	     unsigned long arg5, int ret)
 {
 	struct query q = { .op = OP_AMBIENT, .access = ALLOW_SETUID, .granted = ROLE_DEPTH };
 	struct task_struct *t = bpf_get_current_task_btf();
 	const struct cred *cred = t->cred;
-	struct subject *s = current_subject();
+	struct subject *s;
 	__u64 ambient = 0;
 
+	/* -ENOSYS is the hook's "no opinion" */
+	if (option != PR_CAP_AMBIENT || op != PR_CAP_AMBIENT_RAISE)
+		return earlier(ret);
+	s = current_subject();
 	if (!s)
-		return 0;
+		return earlier(ret);
 	bpf_probe_read_kernel(&ambient, sizeof(ambient),
 			      __builtin_preserve_access_index(&cred->cap_ambient));
 	if (cap > 63 || ((ambient >> (cap & 63)) & 1))
-		return 0;
+		return earlier(ret);
 	q.value = cap;
-	return decide(s, s->depth, &q, flag_verdict, EPERM);
+	return decide(s, s->depth, &q, flag_verdict, EPERM) ? -EPERM : earlier(ret);
 }
 
 SEC("lsm/ptrace_access_check")

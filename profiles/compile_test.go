@@ -136,7 +136,7 @@ func TestPolicyNamesItsRules(t *testing.T) {
 	r, _ := set.ByName("api")
 	policy := mustCompile(t, r, Env{Vars: map[string]string{"HOME": "/home/u"}})
 	access, rule := policy.Match("/srv/a/pub/x")
-	want := Rule{FileRules, "api.toml:26", `{ path = "/srv/*/pub", access = "rw" }`}
+	want := Rule{FileRules, "api.toml:29", `{ path = "/srv/*/pub", access = "rw" }`}
 	if access != Read|Write || policy.Rules[rule] != want {
 		t.Errorf("got %s by %v", access, policy.Rules[rule])
 	}
