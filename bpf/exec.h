@@ -174,12 +174,12 @@ int BPF_PROG(exec_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 	if (!s)
 		return 0;
 	file = BPF_CORE_READ(vma, vm_file);
-	if (file)
-		err = map_code(s, file);
 	/* Without a file, or with pages that were written since they were mapped. */
-	if (!err && (!file || BPF_CORE_READ(vma, anon_vma) || (prot & PROT_WRITE)))
+	if (!file || BPF_CORE_READ(vma, anon_vma) || (prot & PROT_WRITE))
 		err = made_code(s);
-	return errno_of(err);
+	if (err || !file)
+		return errno_of(err);
+	return errno_of(map_code(s, file));
 }
 
 #endif
