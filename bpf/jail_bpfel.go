@@ -22,6 +22,7 @@ const (
 	JailAbiPOLICY_SLOTS JailAbi = 16384
 	JailAbiPAGE_BYTES   JailAbi = 8192
 	JailAbiTABLE_PAGES  JailAbi = 1024
+	JailAbiADHOC_ROLE   JailAbi = 2147483648
 )
 
 type JailAccess uint32
@@ -45,6 +46,7 @@ type JailControl struct {
 	Policies   uint64
 	Denials    uint64
 	Generation uint64
+	Adhoc      uint64
 }
 
 type JailCounter uint32
@@ -202,7 +204,9 @@ type JailPolicy struct {
 	NetV6Len     uint32
 	NetNodeAt    uint32
 	NetNodeLen   uint32
-	Pad          uint32
+	Pages        uint32
+	StartsAt     uint32
+	StartsLen    uint32
 }
 
 type JailPrctl uint32
@@ -254,9 +258,10 @@ const (
 
 type JailRole struct {
 	_          structs.HostLayout
-	PolicyId   uint64
 	PolicySlot uint32
 	Id         uint32
+	Flags      uint32
+	Pad        uint32
 	Name       [32]uint8
 }
 
@@ -278,6 +283,12 @@ const (
 	JailRoleFlagREQUIRE_SIGNATURE JailRoleFlag = 4096
 	JailRoleFlagMODE_PERMISSIVE   JailRoleFlag = 1073741824
 	JailRoleFlagOPEN_TO_ALL       JailRoleFlag = 2147483648
+)
+
+type JailRoleState uint32
+
+const (
+	JailRoleStateROLE_ORPHANED JailRoleState = 1
 )
 
 type JailSocketKind uint32
@@ -349,6 +360,12 @@ type JailSubjectInfo struct {
 	Uid   uint32
 	Comm  [16]uint8
 	List  [8]JailMember
+}
+
+type JailTableStart struct {
+	_     structs.HostLayout
+	Kind  uint32
+	Value uint32
 }
 
 type JailTold struct {

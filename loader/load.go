@@ -37,7 +37,8 @@ var lastDetached = []string{"enroll_stage", "enroll_commit", "enroll_fork"}
 
 // Kernel is the loaded kernel part: its pinned maps.
 type Kernel struct {
-	maps map[string]*ebpf.Map
+	maps   map[string]*ebpf.Map
+	shared *shared // nil: not mapped yet
 }
 
 // Options of [Load].
@@ -59,6 +60,10 @@ func Load(ctx context.Context, opts Options) (k *Kernel, err error) {
 	defer unlock()
 	if k, err = Open(); err == nil {
 		if k.whole() == nil {
+			if err := k.collect(everything); err != nil {
+				_ = k.Close()
+				return nil, err
+			}
 			return k, nil
 		}
 		c, err := k.control()
@@ -125,7 +130,7 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := k.setControl(bpf.JailControl{Abi: uint32(bpf.JailAbiABI_VERSION), Instance: instance}); err != nil {
 		return err
 	}
-	if err := k.InstallRoles(opts.Roles); err != nil {
+	if err := k.installRoles(opts.Roles); err != nil {
 		return err
 	}
 	if err := checkRenames(coll); err != nil {
@@ -261,7 +266,7 @@ func Open() (*Kernel, error) {
 
 // Close gives back the descriptors. Enforcement goes on.
 func (k *Kernel) Close() error {
-	var errs []error
+	errs := []error{k.shared.close()}
 	for _, m := range k.maps {
 		errs = append(errs, m.Close())
 	}
@@ -274,22 +279,6 @@ func (k *Kernel) table(name string) (*ebpf.Map, error) {
 		return m, nil
 	}
 	return nil, fmt.Errorf("map %s is not pinned below %s", name, mapsDir)
-}
-
-func (k *Kernel) control() (c bpf.JailControl, err error) {
-	m, err := k.table("control_block")
-	if err != nil {
-		return c, err
-	}
-	return c, m.Lookup(uint32(0), &c)
-}
-
-func (k *Kernel) setControl(c bpf.JailControl) error {
-	m, err := k.table("control_block")
-	if err != nil {
-		return err
-	}
-	return m.Put(uint32(0), c)
 }
 
 // Unload closes the door, detaches and removes everything. It refuses with [ErrBusy]

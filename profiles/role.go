@@ -11,10 +11,11 @@ import (
 
 // Limits of the format.
 const (
-	MaxFileSize   = 1 << 20 // bytes of one profile
-	MaxNameLength = 31      // bytes of a role's or rule set's name
-	MaxPathLength = 4095    // bytes of a pattern, also after its variables are filled in
-	FirstUserID   = 100     // ids below are the built-ins'
+	MaxFileSize   = 1 << 20   // bytes of one profile
+	MaxNameLength = 31        // bytes of a role's or rule set's name
+	MaxPathLength = 4095      // bytes of a pattern, also after its variables are filled in
+	FirstUserID   = 100       // ids below are the built-ins'
+	LastUserID    = 1<<31 - 1 // ids above are those of ad-hoc roles
 )
 
 // Profile is what one file says.

@@ -67,9 +67,9 @@ var profileKeys = schema[Profile]{
 var roleKeys = append(schema[Role]{
 	{"id", func(d *decoder, e *entry, r *Role) {
 		if n, ok := d.integer(e.value, e.name); ok {
-			if n < 1 || n > math.MaxUint32 {
+			if n < 1 || n > LastUserID {
 				d.errs.add(e.value.place, "id %d is out of range: expected %d to %d",
-					n, FirstUserID, uint32(math.MaxUint32))
+					n, FirstUserID, LastUserID)
 				return
 			}
 			r.ID = uint32(n)
