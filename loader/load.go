@@ -344,7 +344,12 @@ func removePins() error {
 
 // lock lets one loader at a time work; on the bpf file system's root, which only
 // root can open.
-func lock() (func(), error) {
+func lock() (func(), error) { return lockHow(unix.LOCK_EX) }
+
+// tryLock is lock, or an error at once while another loader works.
+func tryLock() (func(), error) { return lockHow(unix.LOCK_EX | unix.LOCK_NB) }
+
+func lockHow(how int) (func(), error) {
 	fd, err := unix.Open(bpffs, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		if os.Geteuid() != 0 {
@@ -352,7 +357,7 @@ func lock() (func(), error) {
 		}
 		return nil, fmt.Errorf("%s: %w; mount -t bpf bpf %s", bpffs, err, bpffs)
 	}
-	if err := unix.Flock(fd, unix.LOCK_EX); err != nil {
+	if err := unix.Flock(fd, how); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("lock %s: %w", bpffs, err)
 	}

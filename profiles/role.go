@@ -71,7 +71,10 @@ type Text struct {
 type FileRule struct {
 	Path   string // pattern, as written
 	Access Access // 0: deny
-	Place  Place  // of the key `path`
+	// Without, where it is not 0, stands in place of Access: what the role's flags give,
+	// less this.
+	Without Access
+	Place   Place // of the key `path`
 	// CommandLine marks a rule that is an option of `jail run`. Where a deny so given
 	// matches, at whatever depth, no allow so given counts.
 	CommandLine bool

@@ -132,6 +132,13 @@ var fileKeys = schema[fileDraft]{
 			d.errs.add(e.value.place, "deny must be true; to allow, write access = \"r\" in its place")
 			return
 		}
+		if e.value.kind == unstable.String {
+			d.checked(e, func(s string) (err error) {
+				f.Without, err = ParseAccess(s)
+				return err
+			})
+			return
+		}
 		d.boolean(e)
 	}},
 }

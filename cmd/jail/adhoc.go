@@ -161,7 +161,7 @@ func (o option) patterns(cwd string, deny bool) ([]string, error) {
 		list = append(list, profiles.QuotePattern(literal))
 	case pattern:
 	case !optional && errors.Is(err, os.ErrNotExist):
-		return nil, withHint(fmt.Errorf("%s: %w", o, err), "to allow what may come to be there, write %s", option{o.name, "-" + o.value})
+		return nil, withHint(fmt.Errorf("%s: %w", o, err), "to allow what may come to be there, write %s", option{o.name, "-" + dotted(o.value)})
 	case !optional:
 		return fail(err)
 	default:
@@ -182,6 +182,14 @@ func (o option) patterns(cwd string, deny bool) ([]string, error) {
 		}
 	}
 	return list, nil
+}
+
+// dotted makes a relative path one that cannot be taken for an option's name.
+func dotted(name string) string {
+	if name[0] == '/' || name[0] == '.' {
+		return name
+	}
+	return "./" + name
 }
 
 var errUnreachable = errors.New("the working directory is not below the root directory: give an absolute path")

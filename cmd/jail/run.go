@@ -149,14 +149,20 @@ func (c *runCmd) adHoc(j *jobRoles, rules *profiles.AdHoc) error {
 	return nil
 }
 
-// environment is the machine, as far as this user may look at it.
+// readable tells whether this user may follow links as process 1 sees them.
+func readable(env profiles.Env) bool {
+	_, err := env.Resolve("/etc")
+	return err == nil
+}
+
+// environment is the machine; for --dry-run, as far as this user may look at it.
 func (c *runCmd) environment(vars map[string]string) (profiles.Env, error) {
 	env := neutralEnv()
-	if privileged() {
-		var err error
-		if env, err = loader.Environment(); err != nil {
+	if machine, err := loader.Environment(); !c.DryRun || err == nil && readable(machine) {
+		if err != nil {
 			return env, err
 		}
+		env = machine
 	}
 	env.Vars = vars
 	return env, nil
