@@ -14,6 +14,7 @@ enum abi {
 	NAME_SIZE = 32,	      /* bytes of a role name, NUL included */
 	POLICY_SLOTS = 16384, /* roles, and policies, that may live at once; slot 0 is never used */
 	PAGE_BYTES = 8192,    /* one element of a policy's tables */
+	NO_ROLE = 0xffffffff, /* no role has this id */
 	TABLE_PAGES = 1024,   /* most pages of one policy */
 	ADHOC_ROLE =
 		1U << 31, /* role ids from here on are made by `jail run`, and never used again */
@@ -316,11 +317,23 @@ struct control {
 	__u32 instance; /* which set of programs acts */
 	__u32 door;	/* 1: enrollment is open */
 	__u32 sealed;
-	__u64 domains;	  /* counts up; the newest domain's id */
 	__u64 policies;	  /* counts up; the newest policy's id */
-	__u64 denials;	  /* counts up: the newest entry of the denials map */
 	__u64 generation; /* counts changes that make cached paths stale */
 	__u64 adhoc;	  /* counts up; ADHOC_ROLE + the newest ad-hoc role */
+};
+
+/*
+ * The one entry of the tallies map: what only the programs write, and atomically. The
+ * control block is rewritten whole by the loader, which would take counts back.
+ */
+struct tally {
+	__u64 domains; /* counts up; the newest domain's id */
+	__u64 denials; /* counts up: the newest entry of the denials map */
+	/* The limit of what belongs to no domain, such as refused enrollments. */
+	__u64 window;
+	__u32 reported[2];
+	__u32 suppressed;
+	__u32 pad;
 };
 
 /* ---- events ---- */
@@ -411,13 +424,14 @@ struct event {
 };
 
 enum counter {
-	COUNT_DENIED = 0,
+	COUNT_DENIED = 0,     /* what a permissive role let pass not included */
 	COUNT_LOST = 1,	      /* events that found the buffer full */
 	COUNT_FAULT = 2,      /* denied because something could not be read or found */
 	COUNT_NO_STORAGE = 3, /* forks and execs failed for lack of memory */
 	COUNT_REPEATED = 4,   /* denials that were only counted, because they came again */
 	COUNT_SUPPRESSED = 5, /* denials over the limit of their domain */
-	COUNTERS = 6,
+	COUNT_WOULD_DENY = 6, /* refused by a permissive role, that is, not refused */
+	COUNTERS = 7,
 };
 
 /* What the task iterator prints for each subject. */

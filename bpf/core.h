@@ -33,6 +33,13 @@ static __always_inline struct control *get_control(void)
 	return bpf_map_lookup_elem(&control_block, &key);
 }
 
+static __always_inline struct tally *get_tally(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&tallies, &key);
+}
+
 static __always_inline void count(__u32 which)
 {
 	__u64 *n = bpf_map_lookup_elem(&counters, &which);
@@ -49,6 +56,56 @@ static __always_inline int acting(void)
 	return !c || c->instance == instance;
 }
 
+extern void bpf_task_storage_get_recur __ksym __weak;
+
+/*
+ * Before 6.2 a look-up in task storage also fails while any other use of it is under
+ * way on this CPU, by a task that was preempted there: "no entry" may be a lie. Later
+ * kernels spare LSM programs that; there the symbol of the other form exists. This
+ * looks for the entry by hand, in the task's list; too many elements count as found.
+ */
+static __always_inline int has_entry(struct task_struct *task, __u32 map_id)
+{
+	struct bpf_local_storage *storage = task->bpf_storage;
+	struct hlist_node *node;
+
+	if (&bpf_task_storage_get_recur || !storage)
+		return 0;
+	node = BPF_CORE_READ(storage, list.first);
+	for (int i = 0; i < 16; i++) {
+		struct bpf_local_storage_elem *e;
+		struct bpf_local_storage_map *map;
+
+		if (!node)
+			return 0;
+		e = (void *)node - bpf_core_field_offset(struct bpf_local_storage_elem, snode);
+		map = BPF_CORE_READ(e, sdata.smap);
+		if (BPF_CORE_READ(map, map.id) == map_id)
+			return 1;
+		node = BPF_CORE_READ(node, next);
+	}
+	return 1;
+}
+
+#define id_of(map) (((struct bpf_map *)(map))->id)
+
+/* A task's entry, NULL, or the entry that allows nothing, where it cannot be told. */
+static __always_inline struct subject *entry_of(struct task_struct *task)
+{
+	struct subject *s = bpf_task_storage_get(&subjects, task, 0, 0);
+	__u32 key = 0;
+
+	if (s || !has_entry(task, id_of(&subjects)))
+		return s;
+	count(COUNT_FAULT);
+	return bpf_map_lookup_elem(&unknown_subject, &key);
+}
+
+static __always_inline int is_unknown(const struct subject *s)
+{
+	return s->list[0].role == NO_ROLE;
+}
+
 /*
  * The subject that a task is, or NULL. Most tasks of a system have no BPF storage
  * of any kind, and one load tells.
@@ -59,7 +116,7 @@ static __always_inline struct subject *subject_of(struct task_struct *task)
 
 	if (!task->bpf_storage)
 		return NULL;
-	s = bpf_task_storage_get(&subjects, task, 0, 0);
+	s = entry_of(task);
 	if (!s || !s->depth)
 		return NULL;
 	return s;
@@ -80,7 +137,7 @@ static __always_inline struct subject *current_subject_or_staged(void)
 
 	if (!t->bpf_storage)
 		return NULL;
-	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	s = entry_of(t);
 	if (!s || !(s->depth | s->staged) || !acting())
 		return NULL;
 	return s;
@@ -116,7 +173,10 @@ static __always_inline struct policy *policy_of(const struct member *m)
 	return p;
 }
 
-/* The actor's list is a prefix of the target's. An unjailed actor reaches everything. */
+/*
+ * The actor's list is a prefix of the target's. An unjailed actor reaches everything. A
+ * role that is enforced on the one and only reported on the other counts as two.
+ */
 static __always_inline int reaches(const struct subject *actor, const struct subject *target)
 {
 	if (!actor)
@@ -127,7 +187,8 @@ static __always_inline int reaches(const struct subject *actor, const struct sub
 		if (i >= actor->depth)
 			break;
 		if (actor->list[i].domain != target->list[i].domain ||
-		    actor->list[i].role != target->list[i].role)
+		    actor->list[i].role != target->list[i].role ||
+		    ((actor->list[i].flags ^ target->list[i].flags) & MEMBER_PERMISSIVE))
 			return 0;
 	}
 	return 1;
@@ -154,23 +215,42 @@ struct query {
 	__u32 pathless; /* no path to judge: only the flags */
 	__u32 quiet;	/* the kernel only wonders: no event */
 	__u64 leaf;	/* address of the dentry that is judged */
+	__u32 located;	/* 1: the subject's walk holds all names of leaf */
+	__u32 pad;
 };
 
 #include "event.h"
 
-/* One role says no: count it, report it, and answer what the hook must return. */
-static __always_inline int refuse(struct subject *s, struct query *q, struct member *m,
-				  const struct policy *p, int error)
+/* This role only reports. */
+static __always_inline __u32 reports_only(const struct member *m, const struct policy *p)
 {
-	__u32 permissive = p && ((p->flags & MODE_PERMISSIVE) || (m->flags & MEMBER_PERMISSIVE));
+	return p && ((p->flags & MODE_PERMISSIVE) || (m->flags & MEMBER_PERMISSIVE));
+}
 
-	count(COUNT_DENIED);
-	if (q->reason != REASON_RULE && q->reason != REASON_FAMILY && q->reason != REASON_REACH)
+/*
+ * Somebody says no: count it, report it, and answer what the hook must return. s is NULL
+ * for a task that is no subject yet.
+ */
+static __always_inline int refuse_as(struct subject *s, struct query *q, struct member *m,
+				     const struct policy *p, int error, __u32 permissive)
+{
+	count(permissive ? COUNT_WOULD_DENY : COUNT_DENIED);
+	if (q->reason != REASON_RULE && q->reason != REASON_FAMILY && q->reason != REASON_REACH &&
+	    q->reason != REASON_ENROLL && q->reason != REASON_NO_GAIN)
 		count(COUNT_FAULT);
 	q->error = error;
 	if (!q->quiet)
 		report_denial(s, q, m, p ? p->id : 0, permissive);
 	return permissive ? 0 : -error;
+}
+
+/* One role says no. What keeps an unprivileged caller from gaining holds in any mode. */
+static __always_inline int refuse(struct subject *s, struct query *q, struct member *m,
+				  const struct policy *p, int error)
+{
+	__u32 permissive = q->reason != REASON_NO_GAIN && reports_only(m, p);
+
+	return refuse_as(s, q, m, p, error, permissive);
 }
 
 /* 1: the policy allows it. 0: it does not, and q->reason and q->rule say why. */
@@ -210,15 +290,32 @@ static __always_inline int flag_verdict(struct subject *s, struct policy *p, str
 	return (p->flags & q->access) == q->access;
 }
 
-/* Refuse on behalf of the subject's innermost role, where no policy is asked (reach...). */
+/* Every role of the subject only reports. */
+static __always_inline __u32 all_report_only(struct subject *s)
+{
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= s->depth)
+			break;
+		if (!reports_only(&s->list[i], policy_of(&s->list[i])))
+			return 0;
+	}
+	return 1;
+}
+
+/*
+ * Refuse on behalf of the subject's innermost role, where no policy is asked. Reach is
+ * the whole list's concern: one role that is enforced enforces it. All else here is
+ * self-protection, which holds in any mode.
+ */
 static __always_inline int refuse_always(struct subject *s, struct query *q, __u32 reason,
 					 int error)
 {
 	__u32 last = (s->depth - 1) & (ROLE_DEPTH - 1);
+	__u32 permissive = reason == REASON_REACH && all_report_only(s);
 
 	q->reason = reason;
 	q->rule = 0;
-	return refuse(s, q, &s->list[last], NULL, error);
+	return refuse_as(s, q, &s->list[last], policy_of(&s->list[last]), error, permissive);
 }
 
 #endif

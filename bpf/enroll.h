@@ -25,18 +25,23 @@ static __always_inline int domain_get(__u64 id)
 static __always_inline void domain_put(__u64 id)
 {
 	struct domain *d = bpf_map_lookup_elem(&domains, &id);
+	__u32 uid, suppressed;
 	struct pod *pod;
 	__u64 label;
+	int last;
 
 	if (!d || __sync_fetch_and_add(&d->live, -1) != 1)
 		return;
 	label = d->pod;
+	uid = d->uid;
+	suppressed = d->suppressed;
 	bpf_map_delete_elem(&domains, &id);
 	pod = bpf_map_lookup_elem(&pods, &label);
-	if (pod && __sync_fetch_and_add(&pod->live, -1) == 1) {
+	last = pod && __sync_fetch_and_add(&pod->live, -1) == 1;
+	if (last)
 		bpf_map_delete_elem(&pods, &label);
-		report_pod_end(label, id);
-	}
+	if (last || suppressed)
+		report_pod_end(label, id, uid, suppressed, last);
 }
 
 /* Does list[0..n) name this domain before entry n? Each task counts once per domain. */
@@ -116,14 +121,14 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 					  __u64 *id, __u64 *label)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct control *c = get_control();
+	struct tally *n = get_tally();
 	__u32 uid = uid_of(t);
 	struct domain *fresh = &p->draft;
 	struct pod held = {};
 	struct domain *d;
 	struct pod *pod;
 
-	if (!c)
+	if (!n)
 		return REFUSED_MEMORY;
 	if (p->pod) {
 		__u64 wanted = p->pod;
@@ -146,7 +151,7 @@ static __always_inline __u32 enter_domain(struct subject *s, struct pending *p, 
 			}
 		}
 	}
-	*id = __sync_fetch_and_add(&c->domains, 1) + 1;
+	*id = __sync_fetch_and_add(&n->domains, 1) + 1;
 	*label = p->pod ? p->pod : (1ULL << 32 | *id);
 	__builtin_memset(fresh, 0, sizeof(*fresh));
 	fresh->pod = *label;
@@ -263,6 +268,17 @@ static __always_inline int arm(struct pending *p, __u32 id)
 	return REFUSED_NOT;
 }
 
+/* Tell of an enrollment that was refused; the task need not be a subject. */
+static __always_inline int refuse_enroll(__u32 why, __u32 role, __u64 pod)
+{
+	struct query q = { .op = OP_ENROLL, .granted = ROLE_DEPTH };
+	struct member nobody = { .role = role, .pod = pod };
+
+	q.value = why;
+	q.reason = REASON_ENROLL;
+	return refuse(NULL, &q, &nobody, NULL, EPERM);
+}
+
 SEC("lsm.s/task_prctl")
 int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, unsigned long arg4,
 	     unsigned long arg5, int ret)
@@ -288,6 +304,8 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 		if (!p)
 			return -(PRCTL_REFUSED + REFUSED_MEMORY);
 		why = arm(p, value);
+		if (why)
+			refuse_enroll(why, value, p->pod);
 		return why ? -(int)(PRCTL_REFUSED + (why & 31)) : -PRCTL_OK;
 	case PRCTL_POD:
 		if (!p)
@@ -302,8 +320,8 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 	case PRCTL_CLEAR:
 		if (p)
 			bpf_task_storage_delete(&pending_enrollments, t);
-		s = bpf_task_storage_get(&subjects, t, 0, 0);
-		if (s)
+		s = entry_of(t);
+		if (s && !is_unknown(s))
 			unstage(s);
 		return -PRCTL_OK;
 	case PRCTL_COUNT:
@@ -318,8 +336,6 @@ SEC("lsm.s/bprm_creds_for_exec")
 int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct query q = { .op = OP_ENROLL, .granted = ROLE_DEPTH };
-	struct member nobody = {};
 	struct pending *p;
 	struct subject *s;
 
@@ -327,20 +343,20 @@ int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
 		return earlier(ret);
 	if (!t->bpf_storage || !acting())
 		return 0;
-	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	s = entry_of(t);
+	if (s && is_unknown(s))
+		return -EAGAIN;
 	if (s)
 		unstage(s);
 	p = bpf_task_storage_get(&pending_enrollments, t, 0, 0);
+	if (!p && has_entry(t, id_of(&pending_enrollments)))
+		return -EAGAIN;
 	if (!p || !p->count)
 		return 0;
 	p->reason = stage(p);
 	if (!p->reason)
 		return 0;
-	nobody.role = p->roles[0];
-	nobody.pod = p->pod;
-	q.value = p->reason;
-	q.reason = REASON_ENROLL;
-	return refuse(NULL, &q, &nobody, NULL, EPERM);
+	return refuse_enroll(p->reason, p->roles[0], p->pod);
 }
 
 SEC("lsm/bprm_committed_creds")
@@ -351,9 +367,14 @@ void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
 
 	if (!t->bpf_storage || !acting())
 		return;
-	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	s = entry_of(t);
 	if (!s)
 		return;
+	if (is_unknown(s)) {
+		/* The exec cannot be refused any more, and the new list not be set. */
+		bpf_send_signal(SIGKILL);
+		return;
+	}
 	if (!s->staged) {
 		if (s->depth)
 			report_exec(s, bprm, EVENT_EXEC);
@@ -373,6 +394,8 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
 
 	if (ret || !s)
 		return earlier(ret);
+	if (is_unknown(s))
+		return -EAGAIN;
 	child = bpf_task_storage_get(&subjects, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!child) {
 		count(COUNT_NO_STORAGE);
@@ -397,8 +420,8 @@ void BPF_PROG(enroll_free, struct task_struct *task)
 
 	if (!task->bpf_storage || !acting())
 		return;
-	s = bpf_task_storage_get(&subjects, task, 0, 0);
-	if (!s)
+	s = entry_of(task);
+	if (!s || is_unknown(s))
 		return;
 	tell_repeats(s);
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {

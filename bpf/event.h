@@ -17,32 +17,46 @@ enum {
 	EXEC_PATH = 256,
 };
 
-/* Writes the path of dentry `leaf` into the event. In file.h. */
-int file_path(struct walk *w, struct event *e, __u64 leaf);
+/* Writes the path of dentry `leaf` into the event; `located`: the walk holds it. In file.h. */
+int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 located);
 
 /* May this domain report one more? Counts it. `other`: not a denial. */
 static __always_inline int within_limit(__u64 id, __u64 now, __u32 other, __u32 *suppressed)
 {
 	struct domain *d = bpf_map_lookup_elem(&domains, &id);
+	struct tally *n = get_tally();
+	__u32 *reported, *held;
+	__u64 *window;
 
 	*suppressed = 0;
-	if (!d)
-		return 1;
-	if (now - d->window > SECOND) {
-		d->window = now;
-		d->reported[0] = 0;
-		d->reported[1] = 0;
+	if (!n)
+		return 0;
+	window = d ? &d->window : &n->window;
+	reported = d ? d->reported : n->reported;
+	held = d ? &d->suppressed : &n->suppressed;
+	if (now - *window > SECOND) {
+		*window = now;
+		reported[0] = 0;
+		reported[1] = 0;
 	}
 	if (other)
-		return __sync_fetch_and_add(&d->reported[1], 1) < OTHER_LIMIT;
-	if (__sync_fetch_and_add(&d->reported[0], 1) >= DENIAL_LIMIT) {
-		__sync_fetch_and_add(&d->suppressed, 1);
+		return __sync_fetch_and_add(&reported[1], 1) < OTHER_LIMIT;
+	if (__sync_fetch_and_add(&reported[0], 1) >= DENIAL_LIMIT) {
+		__sync_fetch_and_add(held, 1);
 		return 0;
 	}
-	*suppressed = d->suppressed;
-	if (*suppressed)
-		__sync_fetch_and_add(&d->suppressed, -*suppressed);
+	if (*held)
+		*suppressed = __sync_lock_test_and_set(held, 0);
 	return 1;
+}
+
+/* Denials of a domain that can no longer be told one by one. */
+static __always_inline void add_suppressed(__u64 id, __u32 number)
+{
+	struct domain *d = bpf_map_lookup_elem(&domains, &id);
+
+	if (d)
+		__sync_fetch_and_add(&d->suppressed, number);
 }
 
 static __always_inline void send(struct event *e)
@@ -76,6 +90,8 @@ static __always_inline void tell_repeats(struct subject *s)
 	if (e) {
 		e->repeats += l->repeats;
 		send(e);
+	} else {
+		add_suppressed(l->domain, l->repeats);
 	}
 	l->repeats = 0;
 }
@@ -94,11 +110,11 @@ __noinline int report_denial(struct subject *s, struct query *q, struct member *
 			     __u32 permissive)
 {
 	__u64 now = bpf_ktime_get_boot_ns(), id, number;
-	struct control *c = get_control();
+	struct tally *n = get_tally();
 	__u32 place, suppressed;
 	struct event *e;
 
-	if (!q || !m || !c)
+	if (!q || !m || !n)
 		return 0;
 	if (s && same_as_latest(&s->latest, q, m)) {
 		count(COUNT_REPEATED);
@@ -117,7 +133,7 @@ __noinline int report_denial(struct subject *s, struct query *q, struct member *
 			s->latest.number = 0;
 		return 0;
 	}
-	number = __sync_fetch_and_add(&c->denials, 1) + 1;
+	number = __sync_fetch_and_add(&n->denials, 1) + 1;
 	place = number & (DENIALS - 1);
 	e = bpf_map_lookup_elem(&denials, &place);
 	if (!e)
@@ -151,7 +167,7 @@ __noinline int report_denial(struct subject *s, struct query *q, struct member *
 	__builtin_memcpy(e->addr, q->addr, sizeof(e->addr));
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	if (q->leaf && s)
-		file_path(&s->walk, e, q->leaf);
+		file_path(&s->walk, e, q->leaf, q->located);
 	e->number = number;
 	send(e);
 	if (s) {
@@ -218,7 +234,10 @@ static __always_inline void report_exec(struct subject *s, struct linux_binprm *
 	bpf_ringbuf_submit(e, 0);
 }
 
-static __always_inline void report_pod_end(__u64 pod, __u64 domain)
+/* `last`: the label is free again; else only one of its domains ended. Whoever freed the
+ * last task is no part of it. */
+static __always_inline void report_pod_end(__u64 pod, __u64 domain, __u32 uid, __u32 suppressed,
+					   __u32 last)
 {
 	struct event *e = lifecycle(EVENT_POD_END);
 
@@ -226,6 +245,12 @@ static __always_inline void report_pod_end(__u64 pod, __u64 domain)
 		return;
 	e->pod = pod;
 	e->domain = domain;
+	e->pid = 0;
+	e->tid = 0;
+	e->uid = uid;
+	__builtin_memset(e->comm, 0, sizeof(e->comm));
+	e->suppressed = suppressed;
+	e->value = last;
 	bpf_ringbuf_submit(e, 0);
 }
 

@@ -343,6 +343,7 @@ __noinline int file_locate(struct walk *w, __u64 leaf)
 /* The state of the file whose dentry is q->leaf; -1 and q->reason: it cannot be told. */
 static __always_inline int file_state(struct walk *w, struct policy *p, struct query *q)
 {
+	q->located = 0;
 	for (__u32 i = 0; i < WALK_TRIES; i++) {
 		__u32 seq = rename_count();
 		int state = -1;
@@ -355,8 +356,11 @@ static __always_inline int file_state(struct walk *w, struct policy *p, struct q
 			if (state < 0)
 				q->reason = REASON_UNREADABLE;
 		}
-		if (rename_count() == seq)
+		if (rename_count() == seq) {
+			q->located =
+				q->reason == REASON_RULE && w->levels <= WALK_LEVELS && !w->own_pid;
 			return state;
+		}
 	}
 	q->reason = REASON_RACE;
 	return -1;
@@ -425,13 +429,14 @@ static long spell_one(__u32 i, struct spell *p)
 	return 0;
 }
 
-__noinline int file_path(struct walk *w, struct event *e, __u64 leaf)
+__noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 located)
 {
 	struct spell p = { .walk = w, .event = e };
 
 	if (!w || !e)
 		return 0;
-	file_locate(w, leaf);
+	if (!located)
+		file_locate(w, leaf);
 	e->device = w->device;
 	p.next = w->levels;
 	bpf_loop(WALK_LEVELS, spell_one, &p, 0);

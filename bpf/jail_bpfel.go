@@ -21,6 +21,7 @@ const (
 	JailAbiNAME_SIZE    JailAbi = 32
 	JailAbiPOLICY_SLOTS JailAbi = 16384
 	JailAbiPAGE_BYTES   JailAbi = 8192
+	JailAbiNO_ROLE      JailAbi = 4294967295
 	JailAbiTABLE_PAGES  JailAbi = 1024
 	JailAbiADHOC_ROLE   JailAbi = 2147483648
 )
@@ -42,9 +43,7 @@ type JailControl struct {
 	Instance   uint32
 	Door       uint32
 	Sealed     uint32
-	Domains    uint64
 	Policies   uint64
-	Denials    uint64
 	Generation uint64
 	Adhoc      uint64
 }
@@ -58,7 +57,8 @@ const (
 	JailCounterCOUNT_NO_STORAGE JailCounter = 3
 	JailCounterCOUNT_REPEATED   JailCounter = 4
 	JailCounterCOUNT_SUPPRESSED JailCounter = 5
-	JailCounterCOUNTERS         JailCounter = 6
+	JailCounterCOUNT_WOULD_DENY JailCounter = 6
+	JailCounterCOUNTERS         JailCounter = 7
 )
 
 type JailDomain struct {
@@ -352,6 +352,12 @@ type JailSubject struct {
 	}
 }
 
+type JailSubjectFlag uint32
+
+const (
+	JailSubjectFlagSUBJECT_NO_GAIN JailSubjectFlag = 1
+)
+
 type JailSubjectInfo struct {
 	_     structs.HostLayout
 	Pid   uint32
@@ -366,6 +372,16 @@ type JailTableStart struct {
 	_     structs.HostLayout
 	Kind  uint32
 	Value uint32
+}
+
+type JailTally struct {
+	_          structs.HostLayout
+	Domains    uint64
+	Denials    uint64
+	Window     uint64
+	Reported   [2]uint32
+	Suppressed uint32
+	Pad        uint32
 }
 
 type JailTold struct {
@@ -391,6 +407,8 @@ const (
 	JailMapStarts             = "starts"
 	JailMapSubjects           = "subjects"
 	JailMapTables             = "tables"
+	JailMapTallies            = "tallies"
+	JailMapUnknownSubject     = "unknown_subject"
 	JailProgEnrollCommit      = "enroll_commit"
 	JailProgEnrollFork        = "enroll_fork"
 	JailProgEnrollFree        = "enroll_free"
@@ -500,6 +518,8 @@ type JailMapSpecs struct {
 	Starts             *ebpf.MapSpec `ebpf:"starts"`
 	Subjects           *ebpf.MapSpec `ebpf:"subjects"`
 	Tables             *ebpf.MapSpec `ebpf:"tables"`
+	Tallies            *ebpf.MapSpec `ebpf:"tallies"`
+	UnknownSubject     *ebpf.MapSpec `ebpf:"unknown_subject"`
 }
 
 // JailVariableSpecs contains global variables before they are loaded into the kernel.
@@ -543,6 +563,8 @@ type JailMaps struct {
 	Starts             *ebpf.Map `ebpf:"starts"`
 	Subjects           *ebpf.Map `ebpf:"subjects"`
 	Tables             *ebpf.Map `ebpf:"tables"`
+	Tallies            *ebpf.Map `ebpf:"tallies"`
+	UnknownSubject     *ebpf.Map `ebpf:"unknown_subject"`
 }
 
 func (m *JailMaps) Close() error {
@@ -560,6 +582,8 @@ func (m *JailMaps) Close() error {
 		m.Starts,
 		m.Subjects,
 		m.Tables,
+		m.Tallies,
+		m.UnknownSubject,
 	)
 }
 

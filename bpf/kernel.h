@@ -18,6 +18,7 @@
 enum {
 	EPERM = 1,
 	ENOENT = 2,
+	EAGAIN = 11,
 	ENOMEM = 12,
 	EACCES = 13,
 	EBUSY = 16,
@@ -46,6 +47,7 @@ enum {
 	PTRACE_MODE_READ = 1,
 	PTRACE_MODE_ATTACH = 2,
 	PTRACE_MODE_NOAUDIT = 4,
+	SIGKILL = 9,
 	MSG_FASTOPEN = 0x20000000,
 	CAP_SYS_MODULE = 16,
 	CAP_SYS_CHROOT = 18,
@@ -100,7 +102,35 @@ struct cred {
 	struct user_namespace *user_ns;
 };
 
-struct bpf_local_storage;
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct bpf_map {
+	__u32 id;
+};
+
+struct bpf_local_storage_map {
+	struct bpf_map map;
+};
+
+struct bpf_local_storage_data {
+	struct bpf_local_storage_map *smap;
+};
+
+struct bpf_local_storage_elem {
+	struct hlist_node snode;
+	struct bpf_local_storage_data sdata;
+};
+
+struct bpf_local_storage {
+	struct hlist_head list;
+};
+
 struct pid;
 struct mm_struct;
 

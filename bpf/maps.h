@@ -32,9 +32,8 @@ const struct {
 	enum counter counter;
 } *exported __attribute__((unused));
 
-/* The control block. The loader has it mapped and stores single words (door,
- * instance, seal); the counters in it are changed atomically by whoever counts. A map
- * update would write the whole of it and set counters back. */
+/* The control block. The loader has it mapped and stores single words (door, instance,
+ * seal, ids): programs read them meanwhile. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -43,6 +42,14 @@ struct {
 	__type(value, struct control);
 } control_block SEC(".maps");
 
+/* What the programs count up: domain ids, denials, the limit of what has no domain. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tally);
+} tallies SEC(".maps");
+
 /* Task -> its list. Written by the exec and fork hooks; ends with the task. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -50,6 +57,15 @@ struct {
 	__type(key, int);
 	__type(value, struct subject);
 } subjects SEC(".maps");
+
+/* The entry of a task whose own cannot be told: one role, NO_ROLE, which no policy
+ * has, so that everything is refused. Written once by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct subject);
+} unknown_subject SEC(".maps");
 
 /* Task -> what its next exec enters. Written by the prctl hook for the calling
  * thread only; consumed by the exec, or ends with the task. */

@@ -87,7 +87,11 @@ func (k *Kernel) MakeAdHoc(roles []*profiles.Role, vars map[string]string) (a *A
 		s.point(at[i], c.role, policies[i])
 		step("pointed")
 	}
-	return a, nil
+	// What events mean is kept for a while after a role's end; that is bounded, too.
+	if atomic.LoadUint64(&s.control.Adhoc)%adHocAtOnce == 0 {
+		err = k.prunePolicies()
+	}
+	return a, err
 }
 
 // Close takes the roles away again if no jail has them.

@@ -300,7 +300,7 @@ func TestKillAtAnyStepOfAStartLeavesNothing(t *testing.T) {
 	k := testKernel(t)
 	before := collected(t, k)
 	for _, at := range []string{
-		"leased", "slots", "tables", "policy", "starts", "reserved", "pointed",
+		"leased", "slots", "tables", "record", "policy", "starts", "reserved", "pointed",
 		"unlisted", "unlinked", "freed starts", "freed policy",
 	} {
 		cmd, _, _ := startChild(t, "make", killEnv+"="+at+":1")
@@ -461,13 +461,13 @@ func TestCountersSurviveTheLoadersWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.control.Domains += 1000
+	s.control.Policies += 1000
 	if err := k.setControl(c); err != nil {
 		t.Fatal(err)
 	}
 	now, err := k.control()
-	if err != nil || now.Domains != c.Domains+1000 {
-		t.Errorf("%d domains counted, want %d: %v", now.Domains, c.Domains+1000, err)
+	if err != nil || now.Policies != c.Policies+1000 {
+		t.Errorf("%d policies counted, want %d: %v", now.Policies, c.Policies+1000, err)
 	}
 }
 

@@ -65,12 +65,23 @@ func errnoOf(err error) (int, bool) {
 // dies with the thread; [Disarm] withdraws it. It works for anyone: the kernel part
 // checks that the role is open to the caller and that an unprivileged caller has set
 // no_new_privs.
-func Arm(roles []uint32, pod uint64) error {
+func Arm(roles []uint32, pod uint64) error { return arm(roles, pod, false) }
+
+// ArmPermissive does the same, but the roles only report what they would refuse.
+func ArmPermissive(roles []uint32, pod uint64) error { return arm(roles, pod, true) }
+
+func arm(roles []uint32, pod uint64, permissive bool) error {
 	if err := Disarm(); err != nil {
 		return err
 	}
 	if pod != 0 {
 		if _, err := prctl(bpf.JailPrctlPRCTL_POD, pod); err != nil {
+			return err
+		}
+	}
+	if permissive {
+		if _, err := prctl(bpf.JailPrctlPRCTL_PERMISSIVE, 0); err != nil {
+			_ = Disarm()
 			return err
 		}
 	}

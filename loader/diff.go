@@ -10,8 +10,8 @@ import (
 	"jail/profiles"
 )
 
-// Change is what InstallRoles would do to one role.
-type Change struct {
+// RoleChange is what InstallRoles would do to one role.
+type RoleChange struct {
 	Role string   `json:"role"`
 	ID   uint32   `json:"id"`
 	Kind string   `json:"kind"` // new, changed or orphaned
@@ -20,7 +20,7 @@ type Change struct {
 
 // Diff compares the roles with what is loaded, and changes nothing. What InstallRoles would
 // refuse is an error here, too.
-func (k *Kernel) Diff(roles []*profiles.Role) ([]Change, error) {
+func (k *Kernel) Diff(roles []*profiles.Role) ([]RoleChange, error) {
 	unlock, err := lock()
 	if err != nil {
 		return nil, err
@@ -41,11 +41,11 @@ func (k *Kernel) Diff(roles []*profiles.Role) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	var changes []Change
+	var changes []RoleChange
 	for _, c := range list {
 		at := slices.IndexFunc(loaded, func(r LoadedRole) bool { return r.ID == c.role.ID })
 		if at < 0 {
-			changes = append(changes, Change{Role: c.role.Name, ID: c.role.ID, Kind: "new", What: []string{}})
+			changes = append(changes, RoleChange{Role: c.role.Name, ID: c.role.ID, Kind: "new", What: []string{}})
 			continue
 		}
 		what, err := k.diffPolicy(s, c)
@@ -56,13 +56,13 @@ func (k *Kernel) Diff(roles []*profiles.Role) ([]Change, error) {
 			what = append(what, "is configured again")
 		}
 		if len(what) > 0 {
-			changes = append(changes, Change{Role: c.role.Name, ID: c.role.ID, Kind: "changed", What: what})
+			changes = append(changes, RoleChange{Role: c.role.Name, ID: c.role.ID, Kind: "changed", What: what})
 		}
 	}
 	for _, r := range loaded {
 		configured := slices.ContainsFunc(roles, func(c *profiles.Role) bool { return c.ID == r.ID })
 		if !configured && !r.AdHoc && !r.Orphaned {
-			changes = append(changes, Change{Role: r.Name, ID: r.ID, Kind: "orphaned", What: []string{}})
+			changes = append(changes, RoleChange{Role: r.Name, ID: r.ID, Kind: "orphaned", What: []string{}})
 		}
 	}
 	return changes, nil

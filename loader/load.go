@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
@@ -102,6 +103,13 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 			delete(spec.Programs, name)
 		}
 	}
+	if !storageAlwaysAnswers() {
+		for _, prog := range spec.Programs {
+			if prog.Type == ebpf.LSM {
+				prog.Flags &^= unix.BPF_F_SLEEPABLE
+			}
+		}
+	}
 	if opts.MaxDomains != 0 {
 		spec.Maps["domains"].MaxEntries = opts.MaxDomains
 	}
@@ -125,9 +133,28 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 	return k, nil
 }
 
+// storageAlwaysAnswers tells whether task storage serves LSM programs at any time. On
+// kernels before 6.2 it fails for everyone on a CPU while one program there uses it;
+// programs that sleep in it (for memory) would make that last, so there none does.
+func storageAlwaysAnswers() bool {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return false
+	}
+	_, err = spec.AnyTypesByName("bpf_task_storage_get_recur")
+	return err == nil
+}
+
 // bringUp takes loaded programs and maps to an open door.
 func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collection) error {
 	if err := k.setControl(bpf.JailControl{Abi: uint32(bpf.JailAbiABI_VERSION), Instance: instance}); err != nil {
+		return err
+	}
+	if err := k.setUnknown(); err != nil {
+		return err
+	}
+	// Policy ids begin anew: what is left of an earlier load would lie.
+	if err := os.RemoveAll(policyDir); err != nil {
 		return err
 	}
 	if err := k.installRoles(opts.Roles); err != nil {
@@ -156,7 +183,10 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 		return err
 	}
 	c.Door = 1
-	return k.setControl(c)
+	if err := k.setControl(c); err != nil {
+		return err
+	}
+	return tell(bpf.JailEventKindEVENT_LOAD, uint32(len(opts.Roles)))
 }
 
 // checkRenames makes sure that the programs can see renames under way: a path read
@@ -279,6 +309,17 @@ func (k *Kernel) table(name string) (*ebpf.Map, error) {
 		return m, nil
 	}
 	return nil, fmt.Errorf("map %s is not pinned below %s", name, mapsDir)
+}
+
+// setUnknown writes the entry of tasks whose own cannot be told.
+func (k *Kernel) setUnknown() error {
+	m, err := k.table("unknown_subject")
+	if err != nil {
+		return err
+	}
+	s := bpf.JailSubject{Depth: 1}
+	s.List[0].Role = uint32(bpf.JailAbiNO_ROLE)
+	return m.Put(uint32(0), s)
 }
 
 // Unload closes the door, detaches and removes everything. It refuses with [ErrBusy]

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
 	"jail/bpf"
@@ -43,6 +44,14 @@ func (k *Kernel) InstallRoles(roles []*profiles.Role) error {
 		return err
 	}
 	return k.installRoles(roles)
+}
+
+// Reload installs the roles as they are now and says so in the events.
+func (k *Kernel) Reload(roles []*profiles.Role) error {
+	if err := k.InstallRoles(roles); err != nil {
+		return err
+	}
+	return tell(bpf.JailEventKindEVENT_RELOAD, uint32(len(roles)))
 }
 
 // installRoles does it under the lock.
@@ -86,14 +95,16 @@ func (k *Kernel) installRoles(roles []*profiles.Role) error {
 		}
 	}
 	step("orphans")
-	if len(old) == 0 {
-		return nil
+	if len(old) > 0 {
+		if err := k.quiesce(); err != nil {
+			return err
+		}
+		step("quiet")
+		if err := k.freePolicies(old); err != nil {
+			return err
+		}
 	}
-	if err := k.quiesce(); err != nil {
-		return err
-	}
-	step("quiet")
-	return k.freePolicies(old)
+	return k.prunePolicies()
 }
 
 // point makes a role's slot hold the role and its policy. Of a role that is there already
@@ -116,7 +127,7 @@ type compiled struct {
 }
 
 func compileAll(roles []*profiles.Role, vars map[string]string) ([]compiled, error) {
-	env, err := Environment()
+	env, err := environment()
 	if err != nil {
 		return nil, err
 	}
@@ -253,6 +264,10 @@ func (k *Kernel) putPolicies(list []compiled, adHoc bool) (slots []uint32, err e
 		}
 		step("tables")
 		id := atomic.AddUint64(&s.control.Policies, 1)
+		if err := newRecord(id, c.role, c.policy).write(policyDir); err != nil {
+			return nil, fmt.Errorf("what the events of role %s mean: %w", c.role.Name, err)
+		}
+		step("record")
 		p := encodePolicy(c.role.ID, slots[i], 0, c.policy)
 		p.StartsAt, p.StartsLen, p.Pages = starts[i], uint32(len(c.policy.Starts)), s.policies[slots[i]].Pages
 		s.policies[slots[i]] = p
@@ -369,10 +384,16 @@ func (k *Kernel) giveTables(slots []uint32, sizes []int) error {
 	return nil
 }
 
-// newTables makes the inner map of one policy.
+// newTables makes the inner map of one policy. It is spelled out, since reading the object
+// takes longer than a whole start may. Linux 6.1 takes no inner map without types.
 func newTables(pages int) (*ebpf.Map, error) {
+	word := &btf.Int{Name: "__u32", Size: 4}
+	page := &btf.Struct{Name: "page", Size: uint32(pageBytes), Members: []btf.Member{{
+		Name: "bytes",
+		Type: &btf.Array{Index: word, Type: &btf.Int{Name: "__u8", Size: 1}, Nelems: uint32(pageBytes)},
+	}}}
 	m, err := ebpf.NewMap(&ebpf.MapSpec{
-		Name: "tables_inner", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(pageBytes),
+		Name: "tables_inner", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(pageBytes), Key: word, Value: page,
 		MaxEntries: uint32(pages), Flags: unix.BPF_F_INNER_MAP,
 	})
 	if err != nil {
@@ -575,8 +596,28 @@ func (k *Kernel) roleNames() (map[uint32]string, error) {
 	return names, err
 }
 
-// Environment is what compiling needs to know of this machine.
+// Environment is what compiling needs to know of this machine. Where process 1 may not be
+// looked at, that is, without root, the caller's own mounts stand for its.
 func Environment() (profiles.Env, error) {
+	env, err := environment()
+	if err == nil && unix.Access(referenceRoot+"/.", unix.X_OK) == nil {
+		return env, nil
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return profiles.Env{}, fmt.Errorf("mount table: %w", err)
+	}
+	mounts, err := parseMounts(table)
+	if err != nil {
+		return profiles.Env{}, err
+	}
+	env = mounts.environment()
+	env.Resolve = func(name string) (string, error) { return followLinks("/", name) }
+	return env, nil
+}
+
+// environment is that as process 1 sees it.
+func environment() (profiles.Env, error) {
 	table, err := os.ReadFile("/proc/1/mountinfo")
 	if err != nil {
 		return profiles.Env{}, fmt.Errorf("mount table of pid 1: %w", err)

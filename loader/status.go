@@ -29,8 +29,9 @@ type Status struct {
 	AdHoc    int      `json:"adhoc"`    // roles made for one run
 	Subjects int      `json:"subjects"` // threads
 	Denied   uint64   `json:"denied"`
-	Lost     uint64   `json:"lost"`   // events that found the buffer full
-	Faults   uint64   `json:"faults"` // denied because something could not be read or found
+	Would    uint64   `json:"would_deny"` // let pass by permissive roles
+	Lost     uint64   `json:"lost"`       // events that found the buffer full
+	Faults   uint64   `json:"faults"`     // denied because something could not be read or found
 }
 
 // Status tells what is loaded, attached, pinned and missing.
@@ -73,6 +74,7 @@ func (k *Kernel) Status() (Status, error) {
 		return s, err
 	}
 	s.Denied = counts[bpf.JailCounterCOUNT_DENIED]
+	s.Would = counts[bpf.JailCounterCOUNT_WOULD_DENY]
 	s.Lost = counts[bpf.JailCounterCOUNT_LOST]
 	s.Faults = counts[bpf.JailCounterCOUNT_FAULT]
 	for hook := range optionalHooks {

@@ -37,8 +37,11 @@ type cli struct {
 
 	Run     runCmd     `cmd:"" group:"jails" help:"Run a command inside a jail."`
 	PS      psCmd      `cmd:"" group:"jails" name:"ps" help:"List the jailed threads."`
+	Log     logCmd     `cmd:"" group:"jails" help:"Print what happened: denials, enrollments, execs."`
+	Why     whyCmd     `cmd:"" group:"jails" help:"Explain the latest denials, and what would allow them."`
 	Roles   rolesCmd   `cmd:"" group:"roles" help:"List the roles."`
 	Show    showCmd    `cmd:"" group:"roles" help:"Print a role and the rule sets that it includes."`
+	Explain explainCmd `cmd:"" group:"roles" help:"Tell what a role says about an operation, and why."`
 	Check   checkCmd   `cmd:"" group:"roles" help:"Check profiles, or the whole configuration."`
 	Load    loadCmd    `cmd:"" group:"kernel" help:"Load the kernel part with all roles."`
 	Unload  unloadCmd  `cmd:"" group:"kernel" help:"Remove the kernel part."`

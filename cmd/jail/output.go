@@ -173,6 +173,8 @@ func hint(err error) string {
 		return "jail ps lists them; jail unload --force sets them free"
 	case errors.Is(err, loader.ErrJailed):
 		return "do it from outside any jail"
+	case errors.Is(err, loader.ErrReader):
+		return "there is one reader at a time (journalctl -t jail, where it is jail-journal.service); jail why shows the latest denials"
 	case errors.Is(err, loader.ErrClosed):
 		return "jail status tells what is missing"
 	case errors.Is(err, loader.ErrNotLoaded):

@@ -44,14 +44,14 @@ func (c *reloadCmd) Run(a *app) error {
 	}
 	defer k.Close()
 	if !c.DryRun {
-		return identityHint(k.InstallRoles(set.Roles()))
+		return identityHint(k.Reload(set.Roles()))
 	}
 	changes, err := k.Diff(set.Roles())
 	if err != nil {
 		return identityHint(err)
 	}
 	if c.JSON {
-		return a.json(append([]loader.Change{}, changes...))
+		return a.json(append([]loader.RoleChange{}, changes...))
 	}
 	rows := make([][]string, len(changes))
 	for i, change := range changes {

@@ -28,10 +28,12 @@ type runCmd struct {
 
 // launchFlags are about the process, whatever its roles.
 type launchFlags struct {
-	Pod    uint64            `placeholder:"N" help:"Label of the jail; one is made up otherwise."`
-	Var    map[string]string `mapsep:"none" placeholder:"K=V" help:"Value of $${K} in the paths of this run's roles."`
-	User   string            `placeholder:"U[:G]" help:"Root only: run the command as this user, with its groups, or with group G alone."`
-	KeepFD []int             `name:"keep-fd" sep:"none" placeholder:"N" help:"Leave descriptor N open for the command; 3 and up are closed."`
+	Pod        uint64            `placeholder:"N" help:"Label of the jail; one is made up otherwise."`
+	Var        map[string]string `mapsep:"none" placeholder:"K=V" help:"Value of $${K} in the paths of this run's roles."`
+	User       string            `placeholder:"U[:G]" help:"Root only: run the command as this user, with its groups, or with group G alone."`
+	Permissive bool              `help:"Let the roles only report what they would refuse. Jails around this one still hold."`
+	Report     bool              `help:"Stay as the command's parent, and sum up on standard error what it was denied. As root only."`
+	KeepFD     []int             `name:"keep-fd" sep:"none" placeholder:"N" help:"Leave descriptor N open for the command; 3 and up are closed."`
 }
 
 // Help is the rest of the help.
@@ -50,6 +52,7 @@ Examples:
     sudo jail run -r /usr -r /etc -w . -- make
     sudo jail run --deny '**/.env' -- npm install
     sudo jail run --connect 443 --user www-data -- ./fetch
+    sudo jail run --role restricted --permissive --report -- ./server
 `
 }
 
@@ -73,7 +76,7 @@ func (c *runCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	spec := launcher.Spec{Pod: c.Pod, Command: c.Command, KeepFDs: c.KeepFD}
+	spec := launcher.Spec{Pod: c.Pod, Command: c.Command, KeepFDs: c.KeepFD, Permissive: c.Permissive}
 	if c.User != "" {
 		if spec.User, err = launcher.FindUser(c.User); err != nil {
 			return fmt.Errorf("--user %s: %w", quoteShort(c.User), err)
@@ -89,6 +92,9 @@ func (c *runCmd) Run(a *app) error {
 	}
 	if c.DryRun {
 		return c.dryRun(a, j, file)
+	}
+	if c.Report {
+		return c.report(a, spec, set)
 	}
 	return explain(c.launch(a, spec, j), j.names())
 }

@@ -195,7 +195,7 @@ func status(t *testing.T) map[string]any {
 func TestManyAdHocStartsHalfKilledLeaveNothing(t *testing.T) {
 	load(t)
 	before := status(t)["adhoc"]
-	const starts, atOnce = 200, 25
+	const starts, atOnce = 100, 25
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
 	for i := range starts {
@@ -226,7 +226,7 @@ func TestManyAdHocStartsHalfKilledLeaveNothing(t *testing.T) {
 
 func TestHundredsOfAdHocJailsLiveAtOnce(t *testing.T) {
 	load(t)
-	const jails = 100
+	const jails = 50
 	var cmds []*exec.Cmd
 	defer func() {
 		for _, c := range cmds {
