@@ -70,6 +70,17 @@ enum start_kind {
 	START_DEVICE = 0,  /* s_dev of a mounted filesystem */
 	START_MAGIC = 1,   /* s_magic of a filesystem that is judged by its type (proc, sysfs...) */
 	START_CHARDEV = 2, /* rdev of a harmless character device: the state IS the file's own */
+	START_UNIX = 4,	   /* added to the others: of the automaton for UNIX sockets */
+};
+
+/* What the accept words of unix_* and name_* say, in enum access bits. */
+enum unix_access {
+	UNIX_ALLOW = 1 << 1,
+	UNIX_ALLOW_ROOT = 1 << 2, /* where root owns the socket's file */
+};
+
+enum {
+	NAME_START = 1,
 };
 
 /* Index of a port list within a net_node. */
@@ -97,7 +108,9 @@ enum port_verdict {
  *   net_v6_at        struct net_range6 sorted by first, the first one at ::
  *   net_node_at      struct net_node
  * The automaton reads '/' and the bytes of the name for each component, from the
- * start state of the filesystem that the file is on.
+ * start state of the filesystem that the file is on. unix_* is a second one, for the
+ * files of UNIX sockets: its start states are under kinds with START_UNIX added. name_* is a third
+ * one, for abstract names: it reads their bytes from NAME_START on.
  */
 struct policy {
 	__u64 id;	/* unique until reboot; 0: the slot is free */
@@ -118,8 +131,20 @@ struct policy {
 	__u32 net_node_at;
 	__u32 net_node_len; /* 0: no network rules, the flag decides */
 	__u32 pages;	    /* what the slot's tables hold; also where the slot is free */
-	__u32 starts_at;    /* struct table_start, for whoever takes the policy away */
+	__u32 unix_states;  /* 0: no rules for named UNIX sockets */
+	__u32 unix_classes;
+	__u32 unix_class_at;
+	__u32 unix_next_at;
+	__u32 unix_accept_at;
+	__u32 name_states; /* 0: no rules for abstract ones */
+	__u32 name_classes;
+	__u32 name_class_at;
+	__u32 name_next_at;
+	__u32 name_accept_at;
+	__u32 starts; /* added to the kinds of start keys: START_UNIX, in a view for UNIX sockets */
+	__u32 starts_at; /* struct table_start, for whoever takes the policy away */
 	__u32 starts_len;
+	__u32 pad;
 };
 
 /* An entry that a policy has in the start map, noted in its tables. */
@@ -241,6 +266,7 @@ struct subject {
 	struct member list[8];
 	struct latest latest;
 	struct walk walk;
+	struct policy view; /* scratch, for UNIX sockets */
 };
 
 /* Value of the domains map: one enrollment and the tasks in it. */
@@ -306,6 +332,14 @@ enum prctl {
 	PRCTL_REFUSED = 4040,
 };
 
+/* Value of the sockets map: the list of the task that made a UNIX socket. */
+struct owner {
+	__u32 depth;
+	__u32 pad;
+	__u64 domain[8];
+	__u32 role[8];
+};
+
 /* ---- the one control block ---- */
 
 enum {
@@ -364,7 +398,9 @@ enum op {
 	OP_BPF = 13,
 	OP_ENROLL = 14,
 	OP_CAPABLE = 15,
-	OP_COUNT = 16,
+	OP_RECEIVE = 16, /* a socket, from another process */
+	OP_SOCKOPT = 17,
+	OP_COUNT = 18,
 };
 
 /* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */

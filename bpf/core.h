@@ -217,6 +217,7 @@ struct query {
 	__u64 leaf;	/* address of the dentry that is judged */
 	__u32 located;	/* 1: the subject's walk holds all names of leaf */
 	__u32 pad;
+	__u64 sock; /* address of the socket: a UNIX peer, or a datagram's own */
 };
 
 #include "event.h"

@@ -20,6 +20,15 @@ enum {
 /* Writes the path of dentry `leaf` into the event; `located`: the walk holds it. In file.h. */
 int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 located);
 
+/* Writes the abstract name of a UNIX socket into the event, after an @. In net.h. */
+int socket_name(struct event *e, __u64 sock);
+
+/* What the query is about, for telling a denial from another. */
+static __always_inline __u64 subject_matter(const struct query *q)
+{
+	return q->leaf || q->family != AF_UNIX ? q->leaf : q->sock;
+}
+
 /* May this domain report one more? Counts it. `other`: not a denial. */
 static __always_inline int within_limit(__u64 id, __u64 now, __u32 other, __u32 *suppressed)
 {
@@ -100,7 +109,7 @@ static __always_inline int same_as_latest(const struct latest *l, const struct q
 					  const struct member *m)
 {
 	return l->number && l->op == q->op && l->access == q->access && l->reason == q->reason &&
-	       l->rule == q->rule && l->leaf == q->leaf && l->value == q->value &&
+	       l->rule == q->rule && l->leaf == subject_matter(q) && l->value == q->value &&
 	       l->port == q->port && l->role == m->role && l->domain == m->domain &&
 	       !__builtin_memcmp(l->addr, q->addr, sizeof(l->addr));
 }
@@ -168,13 +177,15 @@ __noinline int report_denial(struct subject *s, struct query *q, struct member *
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	if (q->leaf && s)
 		file_path(&s->walk, e, q->leaf, q->located);
+	else if (q->family == AF_UNIX && q->sock)
+		socket_name(e, q->sock);
 	e->number = number;
 	send(e);
 	if (s) {
 		struct latest *l = &s->latest;
 
 		l->number = number;
-		l->leaf = q->leaf;
+		l->leaf = subject_matter(q);
 		l->domain = m->domain;
 		l->told = now;
 		l->op = q->op;

@@ -232,12 +232,14 @@ static __always_inline int file_flags(const struct policy *p, struct query *q)
 /* The filesystem's root in this policy's automaton; STATE_NOWHERE: not mounted for PID 1. */
 static __always_inline __u32 start_state(const struct policy *p, const struct walk *w)
 {
-	struct start_key key = { .policy_id = p->id, .kind = START_DEVICE, .value = w->device };
+	struct start_key key = { .policy_id = p->id,
+				 .kind = p->starts + START_DEVICE,
+				 .value = w->device };
 	__u32 *state;
 
 	state = bpf_map_lookup_elem(&starts, &key);
 	if (!state) {
-		key.kind = START_MAGIC;
+		key.kind = p->starts + START_MAGIC;
 		key.value = w->magic;
 		state = bpf_map_lookup_elem(&starts, &key);
 	}

@@ -158,8 +158,18 @@ const (
 	JailOpOP_BPF     JailOp = 13
 	JailOpOP_ENROLL  JailOp = 14
 	JailOpOP_CAPABLE JailOp = 15
-	JailOpOP_COUNT   JailOp = 16
+	JailOpOP_RECEIVE JailOp = 16
+	JailOpOP_SOCKOPT JailOp = 17
+	JailOpOP_COUNT   JailOp = 18
 )
+
+type JailOwner struct {
+	_      structs.HostLayout
+	Depth  uint32
+	Pad    uint32
+	Domain [8]uint64
+	Role   [8]uint32
+}
 
 type JailPage struct {
 	_     structs.HostLayout
@@ -205,8 +215,20 @@ type JailPolicy struct {
 	NetNodeAt    uint32
 	NetNodeLen   uint32
 	Pages        uint32
+	UnixStates   uint32
+	UnixClasses  uint32
+	UnixClassAt  uint32
+	UnixNextAt   uint32
+	UnixAcceptAt uint32
+	NameStates   uint32
+	NameClasses  uint32
+	NameClassAt  uint32
+	NameNextAt   uint32
+	NameAcceptAt uint32
+	Starts       uint32
 	StartsAt     uint32
 	StartsLen    uint32
+	Pad          uint32
 }
 
 type JailPrctl uint32
@@ -316,6 +338,7 @@ const (
 	JailStartKindSTART_DEVICE  JailStartKind = 0
 	JailStartKindSTART_MAGIC   JailStartKind = 1
 	JailStartKindSTART_CHARDEV JailStartKind = 2
+	JailStartKindSTART_UNIX    JailStartKind = 4
 )
 
 type JailSubject struct {
@@ -350,6 +373,7 @@ type JailSubject struct {
 		Magic  uint32
 		OwnPid uint32
 	}
+	View JailPolicy
 }
 
 type JailSubjectFlag uint32
@@ -390,6 +414,13 @@ type JailTold struct {
 	Value uint32
 }
 
+type JailUnixAccess uint32
+
+const (
+	JailUnixAccessUNIX_ALLOW      JailUnixAccess = 2
+	JailUnixAccessUNIX_ALLOW_ROOT JailUnixAccess = 4
+)
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -404,6 +435,7 @@ const (
 	JailMapPolicies           = "policies"
 	JailMapRoleSlots          = "role_slots"
 	JailMapRoles              = "roles"
+	JailMapSockets            = "sockets"
 	JailMapStarts             = "starts"
 	JailMapSubjects           = "subjects"
 	JailMapTables             = "tables"
@@ -422,7 +454,13 @@ const (
 	JailProgNetConnect        = "net_connect"
 	JailProgNetCreate         = "net_create"
 	JailProgNetListen         = "net_listen"
+	JailProgNetReceive        = "net_receive"
+	JailProgNetSctp           = "net_sctp"
 	JailProgNetSendmsg        = "net_sendmsg"
+	JailProgNetSetsockopt     = "net_setsockopt"
+	JailProgNetStamp          = "net_stamp"
+	JailProgNetUnixConnect    = "net_unix_connect"
+	JailProgNetUnixSend       = "net_unix_send"
 	JailProgProbeRenames      = "probe_renames"
 	JailProgProcCapable       = "proc_capable"
 	JailProgProcCapset        = "proc_capset"
@@ -477,28 +515,34 @@ type JailSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type JailProgramSpecs struct {
-	EnrollCommit *ebpf.ProgramSpec `ebpf:"enroll_commit"`
-	EnrollFork   *ebpf.ProgramSpec `ebpf:"enroll_fork"`
-	EnrollFree   *ebpf.ProgramSpec `ebpf:"enroll_free"`
-	EnrollPrctl  *ebpf.ProgramSpec `ebpf:"enroll_prctl"`
-	EnrollStage  *ebpf.ProgramSpec `ebpf:"enroll_stage"`
-	ExecCheck    *ebpf.ProgramSpec `ebpf:"exec_check"`
-	ExecGain     *ebpf.ProgramSpec `ebpf:"exec_gain"`
-	FileOpen     *ebpf.ProgramSpec `ebpf:"file_open"`
-	GuardBpf     *ebpf.ProgramSpec `ebpf:"guard_bpf"`
-	NetBind      *ebpf.ProgramSpec `ebpf:"net_bind"`
-	NetConnect   *ebpf.ProgramSpec `ebpf:"net_connect"`
-	NetCreate    *ebpf.ProgramSpec `ebpf:"net_create"`
-	NetListen    *ebpf.ProgramSpec `ebpf:"net_listen"`
-	NetSendmsg   *ebpf.ProgramSpec `ebpf:"net_sendmsg"`
-	ProbeRenames *ebpf.ProgramSpec `ebpf:"probe_renames"`
-	ProcCapable  *ebpf.ProgramSpec `ebpf:"proc_capable"`
-	ProcCapset   *ebpf.ProgramSpec `ebpf:"proc_capset"`
-	ProcPtrace   *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
-	ProcSetuid   *ebpf.ProgramSpec `ebpf:"proc_setuid"`
-	ProcTraceme  *ebpf.ProgramSpec `ebpf:"proc_traceme"`
-	SubjectsIter *ebpf.ProgramSpec `ebpf:"subjects_iter"`
-	Tell         *ebpf.ProgramSpec `ebpf:"tell"`
+	EnrollCommit   *ebpf.ProgramSpec `ebpf:"enroll_commit"`
+	EnrollFork     *ebpf.ProgramSpec `ebpf:"enroll_fork"`
+	EnrollFree     *ebpf.ProgramSpec `ebpf:"enroll_free"`
+	EnrollPrctl    *ebpf.ProgramSpec `ebpf:"enroll_prctl"`
+	EnrollStage    *ebpf.ProgramSpec `ebpf:"enroll_stage"`
+	ExecCheck      *ebpf.ProgramSpec `ebpf:"exec_check"`
+	ExecGain       *ebpf.ProgramSpec `ebpf:"exec_gain"`
+	FileOpen       *ebpf.ProgramSpec `ebpf:"file_open"`
+	GuardBpf       *ebpf.ProgramSpec `ebpf:"guard_bpf"`
+	NetBind        *ebpf.ProgramSpec `ebpf:"net_bind"`
+	NetConnect     *ebpf.ProgramSpec `ebpf:"net_connect"`
+	NetCreate      *ebpf.ProgramSpec `ebpf:"net_create"`
+	NetListen      *ebpf.ProgramSpec `ebpf:"net_listen"`
+	NetReceive     *ebpf.ProgramSpec `ebpf:"net_receive"`
+	NetSctp        *ebpf.ProgramSpec `ebpf:"net_sctp"`
+	NetSendmsg     *ebpf.ProgramSpec `ebpf:"net_sendmsg"`
+	NetSetsockopt  *ebpf.ProgramSpec `ebpf:"net_setsockopt"`
+	NetStamp       *ebpf.ProgramSpec `ebpf:"net_stamp"`
+	NetUnixConnect *ebpf.ProgramSpec `ebpf:"net_unix_connect"`
+	NetUnixSend    *ebpf.ProgramSpec `ebpf:"net_unix_send"`
+	ProbeRenames   *ebpf.ProgramSpec `ebpf:"probe_renames"`
+	ProcCapable    *ebpf.ProgramSpec `ebpf:"proc_capable"`
+	ProcCapset     *ebpf.ProgramSpec `ebpf:"proc_capset"`
+	ProcPtrace     *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
+	ProcSetuid     *ebpf.ProgramSpec `ebpf:"proc_setuid"`
+	ProcTraceme    *ebpf.ProgramSpec `ebpf:"proc_traceme"`
+	SubjectsIter   *ebpf.ProgramSpec `ebpf:"subjects_iter"`
+	Tell           *ebpf.ProgramSpec `ebpf:"tell"`
 }
 
 // JailMapSpecs contains maps before they are loaded into the kernel.
@@ -515,6 +559,7 @@ type JailMapSpecs struct {
 	Policies           *ebpf.MapSpec `ebpf:"policies"`
 	RoleSlots          *ebpf.MapSpec `ebpf:"role_slots"`
 	Roles              *ebpf.MapSpec `ebpf:"roles"`
+	Sockets            *ebpf.MapSpec `ebpf:"sockets"`
 	Starts             *ebpf.MapSpec `ebpf:"starts"`
 	Subjects           *ebpf.MapSpec `ebpf:"subjects"`
 	Tables             *ebpf.MapSpec `ebpf:"tables"`
@@ -560,6 +605,7 @@ type JailMaps struct {
 	Policies           *ebpf.Map `ebpf:"policies"`
 	RoleSlots          *ebpf.Map `ebpf:"role_slots"`
 	Roles              *ebpf.Map `ebpf:"roles"`
+	Sockets            *ebpf.Map `ebpf:"sockets"`
 	Starts             *ebpf.Map `ebpf:"starts"`
 	Subjects           *ebpf.Map `ebpf:"subjects"`
 	Tables             *ebpf.Map `ebpf:"tables"`
@@ -579,6 +625,7 @@ func (m *JailMaps) Close() error {
 		m.Policies,
 		m.RoleSlots,
 		m.Roles,
+		m.Sockets,
 		m.Starts,
 		m.Subjects,
 		m.Tables,
@@ -599,28 +646,34 @@ type JailVariables struct {
 //
 // It can be passed to LoadJailObjects or ebpf.CollectionSpec.LoadAndAssign.
 type JailPrograms struct {
-	EnrollCommit *ebpf.Program `ebpf:"enroll_commit"`
-	EnrollFork   *ebpf.Program `ebpf:"enroll_fork"`
-	EnrollFree   *ebpf.Program `ebpf:"enroll_free"`
-	EnrollPrctl  *ebpf.Program `ebpf:"enroll_prctl"`
-	EnrollStage  *ebpf.Program `ebpf:"enroll_stage"`
-	ExecCheck    *ebpf.Program `ebpf:"exec_check"`
-	ExecGain     *ebpf.Program `ebpf:"exec_gain"`
-	FileOpen     *ebpf.Program `ebpf:"file_open"`
-	GuardBpf     *ebpf.Program `ebpf:"guard_bpf"`
-	NetBind      *ebpf.Program `ebpf:"net_bind"`
-	NetConnect   *ebpf.Program `ebpf:"net_connect"`
-	NetCreate    *ebpf.Program `ebpf:"net_create"`
-	NetListen    *ebpf.Program `ebpf:"net_listen"`
-	NetSendmsg   *ebpf.Program `ebpf:"net_sendmsg"`
-	ProbeRenames *ebpf.Program `ebpf:"probe_renames"`
-	ProcCapable  *ebpf.Program `ebpf:"proc_capable"`
-	ProcCapset   *ebpf.Program `ebpf:"proc_capset"`
-	ProcPtrace   *ebpf.Program `ebpf:"proc_ptrace"`
-	ProcSetuid   *ebpf.Program `ebpf:"proc_setuid"`
-	ProcTraceme  *ebpf.Program `ebpf:"proc_traceme"`
-	SubjectsIter *ebpf.Program `ebpf:"subjects_iter"`
-	Tell         *ebpf.Program `ebpf:"tell"`
+	EnrollCommit   *ebpf.Program `ebpf:"enroll_commit"`
+	EnrollFork     *ebpf.Program `ebpf:"enroll_fork"`
+	EnrollFree     *ebpf.Program `ebpf:"enroll_free"`
+	EnrollPrctl    *ebpf.Program `ebpf:"enroll_prctl"`
+	EnrollStage    *ebpf.Program `ebpf:"enroll_stage"`
+	ExecCheck      *ebpf.Program `ebpf:"exec_check"`
+	ExecGain       *ebpf.Program `ebpf:"exec_gain"`
+	FileOpen       *ebpf.Program `ebpf:"file_open"`
+	GuardBpf       *ebpf.Program `ebpf:"guard_bpf"`
+	NetBind        *ebpf.Program `ebpf:"net_bind"`
+	NetConnect     *ebpf.Program `ebpf:"net_connect"`
+	NetCreate      *ebpf.Program `ebpf:"net_create"`
+	NetListen      *ebpf.Program `ebpf:"net_listen"`
+	NetReceive     *ebpf.Program `ebpf:"net_receive"`
+	NetSctp        *ebpf.Program `ebpf:"net_sctp"`
+	NetSendmsg     *ebpf.Program `ebpf:"net_sendmsg"`
+	NetSetsockopt  *ebpf.Program `ebpf:"net_setsockopt"`
+	NetStamp       *ebpf.Program `ebpf:"net_stamp"`
+	NetUnixConnect *ebpf.Program `ebpf:"net_unix_connect"`
+	NetUnixSend    *ebpf.Program `ebpf:"net_unix_send"`
+	ProbeRenames   *ebpf.Program `ebpf:"probe_renames"`
+	ProcCapable    *ebpf.Program `ebpf:"proc_capable"`
+	ProcCapset     *ebpf.Program `ebpf:"proc_capset"`
+	ProcPtrace     *ebpf.Program `ebpf:"proc_ptrace"`
+	ProcSetuid     *ebpf.Program `ebpf:"proc_setuid"`
+	ProcTraceme    *ebpf.Program `ebpf:"proc_traceme"`
+	SubjectsIter   *ebpf.Program `ebpf:"subjects_iter"`
+	Tell           *ebpf.Program `ebpf:"tell"`
 }
 
 func (p *JailPrograms) Close() error {
@@ -638,7 +691,13 @@ func (p *JailPrograms) Close() error {
 		p.NetConnect,
 		p.NetCreate,
 		p.NetListen,
+		p.NetReceive,
+		p.NetSctp,
 		p.NetSendmsg,
+		p.NetSetsockopt,
+		p.NetStamp,
+		p.NetUnixConnect,
+		p.NetUnixSend,
 		p.ProbeRenames,
 		p.ProcCapable,
 		p.ProcCapset,

@@ -38,6 +38,7 @@ enum {
 	O_TMPFILE_FLAG = 020000000, /* __O_TMPFILE */
 	S_IFMT = 0170000,
 	S_IFCHR = 0020000,
+	S_IFSOCK = 0140000,
 	S_ISUID = 0004000,
 	S_ISGID = 0002000,
 	S_IXGRP = 0000010,
@@ -77,6 +78,15 @@ enum {
 	IPPROTO_UDPLITE = 136,
 	IPPROTO_MPTCP = 262,
 	NETLINK_ROUTE = 0,
+	IPPROTO_IPV6 = 41,
+	IP_OPTIONS = 4,
+	IP_RETOPTS = 7,
+	IPV6_2292RTHDR = 5,
+	IPV6_2292PKTOPTIONS = 6,
+	IPV6_RTHDR = 57,
+	INADDR_LOOPBACK = 0x7f000001,
+	SUN_PATH_SIZE = 108,
+	SOCKFS_MAGIC = 0x534f434b,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -208,15 +218,45 @@ struct sockaddr {
 	__u16 sa_family;
 };
 
+struct in6_addr {
+	union {
+		__u32 u6_addr32[4];
+	} in6_u;
+};
+
 struct sock_common {
 	__u16 skc_family;
 	__u16 skc_num;
+	__u16 skc_dport;
+	__u32 skc_daddr;
+	__u32 skc_rcv_saddr;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
 };
+
+struct bpf_local_storage;
 
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	__u16 sk_type;
+	struct bpf_local_storage *sk_bpf_storage;
+};
+
+struct sockaddr_un {
+	__u16 sun_family;
+	char sun_path[108];
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct path path;
+	struct sock *peer;
 };
 
 struct socket {
@@ -227,6 +267,8 @@ struct socket {
 struct msghdr {
 	void *msg_name;
 	int msg_namelen;
+	void *msg_control;
+	unsigned long msg_controllen;
 	unsigned int msg_flags;
 };
 

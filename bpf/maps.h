@@ -22,6 +22,7 @@ const struct {
 	enum file_state file_state;
 	enum start_kind start_kind;
 	enum role_state role_state;
+	enum unix_access unix_access;
 	enum refusal refusal;
 	enum prctl prctl;
 	enum event_kind event_kind;
@@ -130,6 +131,14 @@ struct {
 	__type(key, struct start_key);
 	__type(value, __u32);
 } starts SEC(".maps");
+
+/* UNIX socket made by a subject -> whose it is. Made with the socket, ends with it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct owner);
+} sockets SEC(".maps");
 
 /* Domain id -> domain. Made at enrollment, removed with its last task. */
 struct {

@@ -3,9 +3,15 @@
  * Network. Addresses are what the kernel is about to use: already copied, before any
  * translation, whatever the network namespace.
  *
- *   socket_create   families and kinds: an allow-list
+ *   socket_create       families and kinds: an allow-list
+ *   socket_post_create  stamps UNIX sockets with their maker's list
  *   socket_bind, socket_listen, socket_connect
- *   socket_sendmsg  datagrams with an address, MSG_FASTOPEN
+ *   socket_sendmsg      datagrams with an address, MSG_FASTOPEN, source routes
+ *   socket_setsockopt   source routes
+ *   sctp_bind_connect   what SCTP does by setsockopt and in sendmsg
+ *   unix_stream_connect, unix_may_send
+ *                       UNIX sockets whose maker is beyond reach
+ *   file_receive        sockets from other processes
  */
 #ifndef JAIL_NET_H
 #define JAIL_NET_H
@@ -16,6 +22,8 @@
 enum {
 	SEARCH_STEPS = 20, /* binary search over at most 2^20 entries */
 	NODE_DEPTH = 130,  /* prefixes that can enclose one another, v6 */
+	CONTROLS = 8,	   /* control messages looked at */
+	SUN_PATH_AT = 2,   /* of sun_path in sockaddr_un */
 };
 
 /* Wire formats, copied from the kernel's memory. */
@@ -31,6 +39,18 @@ struct address6 {
 	__u32 flowinfo;
 	__u32 addr[4];
 };
+
+struct control_message {
+	__u64 len;
+	__u32 level;
+	__u32 type;
+};
+
+/* ::ffff:a.b.c.d, as the wire has it. */
+static __always_inline int is_mapped(const __u32 *addr)
+{
+	return !addr[0] && !addr[1] && addr[2] == bpf_htonl(0xffff);
+}
 
 /* -1, 0, 1: as range->first is below, equal to or above the address. */
 static __always_inline int compare6(const struct net_range6 *range, const __u32 *addr)
@@ -223,7 +243,7 @@ static __always_inline int read_address(struct query *q, const struct sock *sk, 
 
 		if (len < (int)sizeof(in6) || bpf_probe_read_kernel(&in6, sizeof(in6), address))
 			return -1;
-		if (!in6.addr[0] && !in6.addr[1] && in6.addr[2] == bpf_htonl(0xffff)) {
+		if (is_mapped(in6.addr)) {
 			q->family = AF_INET;
 			__builtin_memcpy(q->addr, &in6.addr[3], 4);
 			q->words[0] = bpf_ntohl(in6.addr[3]);
@@ -235,6 +255,35 @@ static __always_inline int read_address(struct query *q, const struct sock *sk, 
 		return 1;
 	}
 	return 0;
+}
+
+/*
+ * Sending to no address is sending to this machine: to where the socket is bound, or
+ * else to loopback. Returns whether it was so.
+ */
+static __always_inline int resolve_any(struct query *q, const struct sock *sk)
+{
+	__u32 to = bpf_htonl(INADDR_LOOPBACK);
+	struct in6_addr local;
+
+	if (q->words[0])
+		return 0;
+	if (q->family == AF_INET6) {
+		if (q->words[1] | q->words[2] | q->words[3])
+			return 0;
+		BPF_CORE_READ_INTO(&local, sk, __sk_common.skc_v6_rcv_saddr);
+		if (!is_mapped(local.in6_u.u6_addr32)) {
+			q->words[3] = 1;
+			q->addr[15] = 1;
+			return 1;
+		}
+		q->family = AF_INET;
+	} else if (sk->__sk_common.skc_rcv_saddr) {
+		to = sk->__sk_common.skc_rcv_saddr;
+	}
+	q->words[0] = bpf_ntohl(to);
+	__builtin_memcpy(q->addr, &to, 4);
+	return 1;
 }
 
 static __always_inline int net_decide(struct subject *s, struct query *q, __u32 protocol,
@@ -254,22 +303,62 @@ static __always_inline int net_other(struct subject *s, struct query *q, const s
 }
 
 /*
+ * Does a rule open the local port q->value of q->sock for bind, at its local address?
+ * Global, and asked in the query's place: a second query would not fit on the stack.
+ */
+__noinline int local_verdict(struct subject *s, struct policy *p, struct query *q)
+{
+	__u32 words[4], family, port, list, rule;
+	struct in6_addr local = {};
+	struct sock *sk;
+	int allowed;
+
+	if (!s || !p || !q)
+		return 0;
+	sk = (struct sock *)q->sock;
+	__builtin_memcpy(words, q->words, sizeof(words));
+	family = q->family;
+	port = q->port;
+	list = q->list;
+	rule = q->rule;
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6)
+		BPF_CORE_READ_INTO(&local, sk, __sk_common.skc_v6_rcv_saddr);
+	else
+		local.in6_u.u6_addr32[3] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	q->family = AF_INET6;
+	for (int i = 0; i < 4; i++)
+		q->words[i] = bpf_ntohl(local.in6_u.u6_addr32[i]);
+	if (is_mapped(local.in6_u.u6_addr32) ||
+	    BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		q->family = AF_INET;
+		q->words[0] = q->words[3];
+	}
+	q->port = q->value;
+	q->list = list == UDP_CONNECT ? UDP_BIND : TCP_BIND;
+	allowed = net_verdict(s, p, q);
+	if (q->op == OP_SEND && !q->rule)
+		allowed = 0;
+	__builtin_memcpy(q->words, words, sizeof(words));
+	q->family = family;
+	q->port = port;
+	q->list = list;
+	q->rule = rule ?: q->rule;
+	return allowed;
+}
+
+/*
  * A datagram with an address. Where no rule speaks of the destination, a socket bound
  * to a port (q->value) that a rule opens for bind may answer from it.
  */
 __noinline int send_verdict(struct subject *s, struct policy *p, struct query *q)
 {
-	struct query own = { .list = UDP_BIND };
-
 	if (!s || !p || !q)
 		return 0;
 	if (net_verdict(s, p, q))
 		return 1;
 	if (!q->value || q->rule || q->reason != REASON_RULE)
 		return 0;
-	own.family = q->family;
-	own.port = q->value;
-	return net_verdict(s, p, &own) && own.rule;
+	return local_verdict(s, p, q);
 }
 
 /* Which kind of inet or netlink socket, as a bit of enum socket_kind; 0: ordinary. */
@@ -311,6 +400,22 @@ static __always_inline int family_verdict(struct subject *s, struct policy *p, s
 	return 0;
 }
 
+/* A family other than inet: what the role does not list may not be used, however the
+ * socket came about (TCP_ULP turns TCP sockets into others). */
+static __always_inline int other_family(struct subject *s, struct query *q, const struct sock *sk)
+{
+	q->family = sk->__sk_common.skc_family;
+	q->protocol = sk->sk_protocol;
+	q->value = sk->sk_type;
+	return decide(s, s->depth, q, family_verdict, EACCES);
+}
+
+/* Families whose sockets have a check of their own. */
+static __always_inline int is_internet(const struct sock *sk)
+{
+	return sk->__sk_common.skc_family == AF_INET || sk->__sk_common.skc_family == AF_INET6;
+}
+
 SEC("lsm/socket_create")
 int BPF_PROG(net_create, int family, int type, int protocol, int kern, int ret)
 {
@@ -346,6 +451,8 @@ int BPF_PROG(net_bind, struct socket *sock, struct sockaddr *address, int addrle
 	sk = sock->sk;
 	if (!sk)
 		return 0;
+	if (!is_internet(sk))
+		return other_family(s, &q, sk);
 	is = read_address(&q, sk, address, addrlen);
 	if (is <= 0)
 		return is < 0 ? -EINVAL : 0;
@@ -372,8 +479,8 @@ int BPF_PROG(net_listen, struct socket *sock, int backlog, int ret)
 	if (!sk)
 		return 0;
 	family = sk->__sk_common.skc_family;
-	if (family != AF_INET && family != AF_INET6)
-		return 0;
+	if (!is_internet(sk))
+		return other_family(s, &q, sk);
 	/* A bound port was judged by bind; listening unbound takes an ephemeral one. */
 	if (sk->__sk_common.skc_num)
 		return 0;
@@ -407,13 +514,44 @@ int BPF_PROG(net_connect, struct socket *sock, struct sockaddr *address, int add
 		return -EINVAL;
 	if (family == AF_UNSPEC)
 		return 0;
+	if (!is_internet(sk))
+		return other_family(s, &q, sk);
 	is = read_address(&q, sk, address, addrlen);
 	if (is <= 0)
 		return is < 0 ? -EINVAL : 0;
+	resolve_any(&q, sk);
 	protocol = protocol_of(sk);
 	if (!protocol)
 		return net_other(s, &q, sk);
 	return net_decide(s, &q, protocol, 0);
+}
+
+/* Is this the control message of a source route? It sends packets elsewhere than where
+ * they are addressed. */
+static __always_inline int routes(__u32 level, __u32 type)
+{
+	return (level == IPPROTO_IP && type == IP_RETOPTS) ||
+	       (level == IPPROTO_IPV6 && (type == IPV6_RTHDR || type == IPV6_2292RTHDR));
+}
+
+/* 1: the message has a source route, or more control messages than are looked at. */
+static __always_inline int routed(const struct msghdr *msg)
+{
+	__u64 at = (__u64)msg->msg_control, end = at + msg->msg_controllen;
+	struct control_message m;
+
+	for (__u32 i = 0; i < CONTROLS; i++) {
+		if (at + sizeof(m) > end)
+			return 0;
+		if (bpf_probe_read_kernel(&m, sizeof(m), (void *)at))
+			return 1;
+		if (routes(m.level, m.type))
+			return 1;
+		if (m.len < sizeof(m) || m.len > end - at)
+			return 0; /* the kernel refuses it */
+		at += (m.len + 7) & ~7ULL;
+	}
+	return at + sizeof(m) <= end;
 }
 
 SEC("lsm/socket_sendmsg")
@@ -427,19 +565,35 @@ int BPF_PROG(net_sendmsg, struct socket *sock, struct msghdr *msg, int size, int
 
 	if (ret)
 		return earlier(ret);
+	/* On a connected socket nothing is left to judge. */
+	if (!msg->msg_name && !msg->msg_controllen)
+		return 0;
 	s = current_subject();
-	if (!s || !msg->msg_name)
+	if (!s)
 		return 0;
 	sk = sock->sk;
 	if (!sk)
 		return 0;
+	if (!is_internet(sk)) {
+		/* UNIX sockets: unix_may_send. */
+		if (sk->__sk_common.skc_family == AF_UNIX || !msg->msg_name)
+			return 0;
+		return other_family(s, &q, sk);
+	}
 	protocol = protocol_of(sk);
+	if (msg->msg_controllen && routed(msg)) {
+		q.access = KIND_RAW;
+		return other_family(s, &q, sk);
+	}
 	/* On a stream an address counts only for MSG_FASTOPEN, which connects. */
-	if (protocol == IPPROTO_TCP && !(msg->msg_flags & MSG_FASTOPEN))
+	if (!msg->msg_name || (protocol == IPPROTO_TCP && !(msg->msg_flags & MSG_FASTOPEN)))
 		return 0;
 	is = read_address(&q, sk, msg->msg_name, msg->msg_namelen);
 	if (is <= 0)
 		return is < 0 ? -EINVAL : 0;
+	/* A control message may name the source, which would become the destination. */
+	if (resolve_any(&q, sk) && q.family == AF_INET && msg->msg_controllen)
+		return refuse_always(s, &q, REASON_BAD_ADDRESS, EACCES);
 	if (!protocol)
 		return net_other(s, &q, sk);
 	if (protocol == IPPROTO_TCP)
@@ -447,7 +601,357 @@ int BPF_PROG(net_sendmsg, struct socket *sock, struct msghdr *msg, int size, int
 	q.value = sk->__sk_common.skc_num;
 	q.protocol = protocol;
 	q.list = UDP_CONNECT;
+	q.sock = (__u64)sk;
 	return decide(s, s->depth, &q, send_verdict, EACCES);
+}
+
+SEC("lsm/socket_setsockopt")
+int BPF_PROG(net_setsockopt, struct socket *sock, int level, int option, int ret)
+{
+	struct query q = { .op = OP_SOCKOPT, .access = KIND_RAW, .granted = ROLE_DEPTH };
+	struct subject *s;
+	struct sock *sk;
+
+	if (ret)
+		return earlier(ret);
+	if (!(level == IPPROTO_IP && option == IP_OPTIONS) &&
+	    !(level == IPPROTO_IPV6 && (option == IPV6_RTHDR || option == IPV6_2292PKTOPTIONS)))
+		return 0;
+	s = current_subject();
+	if (!s)
+		return 0;
+	sk = sock->sk;
+	if (!sk || !is_internet(sk))
+		return 0;
+	return other_family(s, &q, sk);
+}
+
+SEC("lsm/sctp_bind_connect")
+int BPF_PROG(net_sctp, struct sock *sk, int option, struct sockaddr *address, int len, int ret)
+{
+	struct query q = { .op = OP_CONNECT, .granted = ROLE_DEPTH };
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	if (!s)
+		return 0;
+	q.family = sk->__sk_common.skc_family;
+	return net_other(s, &q, sk);
+}
+
+/* ---- UNIX sockets ---- */
+
+/* The maker of the socket is within the subject's reach: see reaches(). */
+static __always_inline int made_within(const struct subject *actor, const struct owner *owner)
+{
+	if (!owner || actor->depth > owner->depth)
+		return 0;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= actor->depth)
+			break;
+		if (actor->list[i].domain != owner->domain[i] ||
+		    actor->list[i].role != owner->role[i])
+			return 0;
+	}
+	return 1;
+}
+
+static __always_inline struct owner *owner_of(struct sock *sk)
+{
+	if (!sk->sk_bpf_storage)
+		return NULL;
+	return bpf_sk_storage_get(&sockets, sk, 0, 0);
+}
+
+/* Without memory the socket stays unstamped, which opens nothing. */
+SEC("lsm/socket_post_create")
+int BPF_PROG(net_stamp, struct socket *sock, int family, int type, int protocol, int kern, int ret)
+{
+	struct subject *s;
+	struct owner *o;
+	struct sock *sk;
+
+	if (ret)
+		return earlier(ret);
+	if (family != AF_UNIX || kern)
+		return 0;
+	s = current_subject();
+	if (!s)
+		return 0;
+	sk = sock->sk;
+	if (!sk)
+		return 0;
+	o = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!o)
+		return 0;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		o->domain[i] = s->list[i].domain;
+		o->role[i] = s->list[i].role;
+	}
+	o->depth = s->depth;
+	return 0;
+}
+
+/*
+ * The automaton of a policy's unix_* or name_* fields, in the place of its own. Only
+ * what file_walk() and file_feed() read.
+ */
+static __always_inline void view_of(struct policy *view, const struct policy *p, __u32 abstract)
+{
+	__builtin_memset(view, 0, sizeof(*view));
+	view->id = p->id;
+	view->starts = START_UNIX;
+	view->slot = p->slot;
+	view->file_states = abstract ? p->name_states : p->unix_states;
+	view->file_classes = abstract ? p->name_classes : p->unix_classes;
+	view->file_class_at = abstract ? p->name_class_at : p->unix_class_at;
+	view->file_next_at = abstract ? p->name_next_at : p->unix_next_at;
+	view->file_accept_at = abstract ? p->name_accept_at : p->unix_accept_at;
+}
+
+__noinline int socket_name(struct event *e, __u64 sock)
+{
+	struct unix_sock *unix = (struct unix_sock *)sock;
+	struct unix_address *a;
+	__u64 name;
+	__u32 len;
+
+	if (!e)
+		return 0;
+	a = BPF_CORE_READ(unix, addr);
+	if (!a)
+		return 0;
+	name = (__u64)a + bpf_core_field_offset(struct unix_address, name) + SUN_PATH_AT;
+	len = (__u32)BPF_CORE_READ(a, len) - SUN_PATH_AT;
+	opaque(len);
+	if (!len || len > SUN_PATH_SIZE)
+		return 0;
+	if (bpf_probe_read_kernel(e->path, len, (void *)name))
+		return 0;
+	e->path[0] = '@';
+	e->path_len = len;
+	return 0;
+}
+
+/* The state after an abstract name; -1: it could not be read. */
+static __always_inline int name_state(struct policy *view, const struct unix_address *addr)
+{
+	struct unix_address *a = (struct unix_address *)addr;
+	__u64 name = (__u64)a + bpf_core_field_offset(struct unix_address, name) + SUN_PATH_AT;
+	int len = BPF_CORE_READ(a, len), state;
+
+	/* Less the family, and the NUL that marks it as abstract. */
+	len -= 3;
+	if (len < 0 || len > SUN_PATH_SIZE)
+		return -1;
+	state = file_feed(view, name + 1, len, NAME_START, 0);
+	if (len > NAME_CHUNK && state >= 0)
+		state = file_feed(view, name + 1 + NAME_CHUNK, len - NAME_CHUNK, state, 0);
+	return state;
+}
+
+/* Verdict for the UNIX socket q->sock, whose file is q->leaf; 0: it has an abstract name. */
+__noinline int unix_verdict(struct subject *s, struct policy *p, struct query *q)
+{
+	__u32 slot, *word, states;
+	struct unix_address *addr;
+	struct unix_sock *unix;
+	struct dentry *file;
+	struct policy *view;
+	void *inner;
+	int state;
+
+	if (!s || !p || !q)
+		return 0;
+	if (p->flags & ALLOW_NETWORK)
+		return 1;
+	unix = (struct unix_sock *)q->sock; /* locals: q itself must not be relocated */
+	addr = BPF_CORE_READ(unix, addr);
+	/* Nobody can name it: the other end of a pair, or a client that is answered. */
+	if (!addr)
+		return q->op == OP_SEND;
+	states = q->leaf ? p->unix_states : p->name_states;
+	if (!states)
+		return 0;
+	view = &s->view;
+	view_of(view, p, !q->leaf);
+	if (q->leaf)
+		state = file_state(&s->walk, view, q);
+	else
+		state = name_state(view, addr);
+	if (state <= 0) {
+		if (q->reason == REASON_RULE)
+			q->reason = state ? REASON_UNREADABLE : REASON_NOWHERE;
+		return 0;
+	}
+	slot = p->slot;
+	inner = bpf_map_lookup_elem(&tables, &slot);
+	if (!inner) {
+		q->reason = REASON_UNREADABLE;
+		return 0;
+	}
+	word = table_at(inner, view->file_accept_at + state * 4, 4);
+	if (!word) {
+		q->reason = REASON_UNREADABLE;
+		return 0;
+	}
+	if (*word & UNIX_ALLOW)
+		return 1;
+	if (*word & UNIX_ALLOW_ROOT) {
+		file = (struct dentry *)q->leaf;
+		return !BPF_CORE_READ(file, d_inode, i_uid.val);
+	}
+	return 0;
+}
+
+/* Judge the other end of a UNIX socket. */
+static __always_inline int unix_decide(struct subject *s, struct query *q, const struct sock *other)
+{
+	struct unix_sock *unix = (struct unix_sock *)other;
+
+	q->family = AF_UNIX;
+	q->sock = (__u64)other;
+	q->leaf = (__u64)BPF_CORE_READ(unix, path.dentry);
+	return decide(s, s->depth, q, unix_verdict, EACCES);
+}
+
+SEC("lsm/unix_stream_connect")
+int BPF_PROG(net_unix_connect, struct sock *sock, struct sock *other, struct sock *newsk, int ret)
+{
+	struct query q = { .op = OP_CONNECT, .granted = ROLE_DEPTH };
+	struct owner *owner, *copy;
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	owner = owner_of(other);
+	if (owner) {
+		/* What the listener will accept is its maker's. */
+		copy = bpf_sk_storage_get(&sockets, newsk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (copy)
+			*copy = *owner;
+	}
+	s = current_subject();
+	if (!s || made_within(s, owner))
+		return 0;
+	q.value = sock->sk_type;
+	return unix_decide(s, &q, other);
+}
+
+SEC("lsm/unix_may_send")
+int BPF_PROG(net_unix_send, struct socket *sock, struct socket *other, int ret)
+{
+	struct query q = { .op = OP_SEND, .granted = ROLE_DEPTH };
+	struct subject *s;
+	struct sock *to;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	if (!s)
+		return 0;
+	to = other->sk;
+	if (!to)
+		return 0;
+	if (made_within(s, owner_of(to)))
+		return 0;
+	q.value = to->sk_type;
+	return unix_decide(s, &q, to);
+}
+
+/* ---- sockets from other processes ---- */
+
+/*
+ * An inet socket from elsewhere: of a kind that the role may make, and connected to
+ * where it may connect, or bound (q->value) to where it may bind.
+ */
+__noinline int received_verdict(struct subject *s, struct policy *p, struct query *q)
+{
+	if (!s || !p || !q)
+		return 0;
+	if (!family_verdict(s, p, q))
+		return 0;
+	if (!q->port && !q->value)
+		return 1;
+	if (q->protocol != IPPROTO_TCP && q->protocol != IPPROTO_UDP)
+		return (p->flags & ALLOW_NETWORK) != 0;
+	if (q->port && net_verdict(s, p, q))
+		return 1;
+	return q->value && local_verdict(s, p, q);
+}
+
+/* A descriptor from another process: 0, or the refusal where it is a socket. */
+static __always_inline int net_received(struct subject *s, struct file *file)
+{
+	struct query q = { .op = OP_RECEIVE, .granted = ROLE_DEPTH };
+	struct inode *inode = file->f_inode;
+	struct socket *sock;
+	struct sock *sk;
+	__u32 protocol;
+
+	if ((inode->i_mode & S_IFMT) != S_IFSOCK || inode->i_sb->s_magic != SOCKFS_MAGIC)
+		return 0;
+	sock = bpf_sock_from_file(file);
+	if (!sock)
+		return 0;
+	sk = sock->sk;
+	if (!sk || made_within(s, owner_of(sk)))
+		return 0;
+	q.family = sk->__sk_common.skc_family;
+	q.sock = (__u64)sk;
+	if (q.family == AF_UNIX) {
+		const struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+
+		/* Neither bound nor connected it reaches nobody. */
+		if (!peer && !BPF_CORE_READ((struct unix_sock *)sk, addr))
+			return 0;
+		return unix_decide(s, &q, peer ?: sk);
+	}
+	protocol = sk->sk_protocol;
+	q.access = kind_of(q.family, sk->sk_type, protocol);
+	if (!is_internet(sk)) {
+		q.protocol = protocol;
+		return decide(s, s->depth, &q, family_verdict, EACCES);
+	}
+	q.protocol = protocol_of(sk) ?: protocol;
+	q.port = bpf_ntohs(sk->__sk_common.skc_dport);
+	q.value = sk->__sk_common.skc_num;
+	q.list = q.protocol == IPPROTO_UDP ? UDP_CONNECT : TCP_CONNECT;
+	if (q.family == AF_INET) {
+		__u32 to = sk->__sk_common.skc_daddr;
+
+		__builtin_memcpy(q.addr, &to, 4);
+		q.words[0] = bpf_ntohl(to);
+	} else {
+		struct in6_addr to;
+
+		BPF_CORE_READ_INTO(&to, sk, __sk_common.skc_v6_daddr);
+		__builtin_memcpy(q.addr, &to, 16);
+		if (is_mapped(to.in6_u.u6_addr32)) {
+			q.family = AF_INET;
+			__builtin_memcpy(q.addr, &to.in6_u.u6_addr32[3], 4);
+			q.words[0] = bpf_ntohl(to.in6_u.u6_addr32[3]);
+		} else {
+			for (int i = 0; i < 4; i++)
+				q.words[i] = bpf_ntohl(to.in6_u.u6_addr32[i]);
+		}
+	}
+	return decide(s, s->depth, &q, received_verdict, EACCES);
+}
+
+SEC("lsm/file_receive")
+int BPF_PROG(net_receive, struct file *file, int ret)
+{
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	if (!s)
+		return 0;
+	return net_received(s, file);
 }
 
 #endif

@@ -30,7 +30,7 @@ const (
 
 func init() {
 	if mode := os.Getenv(childEnv); mode != "" {
-		if err := child(mode); err != nil {
+		if err := adHocChild(mode); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -38,7 +38,7 @@ func init() {
 	}
 }
 
-func child(mode string) error {
+func adHocChild(mode string) error {
 	if at, times, ok := strings.Cut(os.Getenv(killEnv), ":"); ok {
 		left := 0
 		_, _ = fmt.Sscan(times, &left)

@@ -100,7 +100,7 @@ func (k *Kernel) diffPolicy(s *shared, c compiled) ([]string, error) {
 	files, network := sections(held, was)
 	newFiles, newNetwork := sections(next, c.policy.Tables)
 	differs("file rules", !bytes.Equal(files, newFiles))
-	differs("network rules", !bytes.Equal(network, newNetwork))
+	differs("network or UNIX socket rules", !bytes.Equal(network, newNetwork))
 	mounted, err := k.sameStarts(held, c.policy.Starts)
 	if err != nil {
 		return nil, err
@@ -109,15 +109,19 @@ func (k *Kernel) diffPolicy(s *shared, c compiled) ([]string, error) {
 	return what, nil
 }
 
-// sections cuts tables into those of the file rules and those of the network rules.
+// sections cuts tables into those of the file rules, which come first, and the rest.
 func sections(p bpf.JailPolicy, tables []byte) (files, network []byte) {
-	switch {
-	case p.NetNodeLen == 0:
-		return tables, nil
-	case p.FileStates == 0:
-		return nil, tables
+	end := uint32(len(tables))
+	if p.FileStates == 0 {
+		end = 0
+	} else {
+		for _, s := range [][2]uint32{{p.NetNodeLen, p.NetV4At}, {p.UnixStates, p.UnixClassAt}, {p.NameStates, p.NameClassAt}} {
+			if s[0] != 0 {
+				end = min(end, s[1])
+			}
+		}
 	}
-	return tables[:p.NetV4At], tables[p.NetV4At:]
+	return tables[:end], tables[end:]
 }
 
 // sameStarts tells whether a policy has these start states and no others.

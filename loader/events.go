@@ -230,7 +230,7 @@ func (r *Resolver) resolve(raw bpf.JailEvent) Event {
 	}
 	if raw.PathLen > 0 {
 		full := string(raw.Path[:raw.PathLen])
-		if raw.Kind == uint32(bpf.JailEventKindEVENT_DENIAL) {
+		if raw.Kind == uint32(bpf.JailEventKindEVENT_DENIAL) && full[0] != '@' {
 			full = r.place(raw.Device, full)
 		}
 		e.Path, e.PathCut = Escape(full), raw.PathCut != 0
@@ -298,14 +298,22 @@ func isNetwork(op string) bool {
 
 // isFile: the denial is about a file. Operations on files carry access letters.
 func (e *Event) isFile() bool {
-	return e.Path != "" || e.Op == "open" || e.Op == "exec"
+	return !e.isSocket() && (e.Path != "" || e.Op == "open" || e.Op == "exec")
+}
+
+// isSocket: the denial is about a socket and where it leads.
+func (e *Event) isSocket() bool {
+	return isNetwork(e.Op) || (e.Op == "receive" || e.Op == "sockopt") && e.raw.Family != 0
 }
 
 // object says what the operation was about.
 func (r *Resolver) object(e *Event) {
 	raw := e.raw
 	switch {
-	case isNetwork(e.Op):
+	case e.isSocket() && raw.Family == unix.AF_UNIX:
+		e.Family = profiles.FamilyName(raw.Family)
+		e.Object = strings.TrimSpace("unix " + e.Path)
+	case e.isSocket():
 		e.Protocol = protocolName(raw.Protocol)
 		e.Port = raw.Port
 		if addr, ok := address(raw); ok {
@@ -338,7 +346,7 @@ func (r *Resolver) object(e *Event) {
 		}
 	}
 	switch {
-	case isNetwork(e.Op), e.Op == "socket":
+	case e.isSocket(), e.Op == "socket":
 	case e.isFile():
 		e.Access = profiles.Access(raw.Access & uint32(bpf.JailAccessACCESS_ANY)).String()
 	default:
@@ -438,7 +446,7 @@ func (r *Resolver) byDefault(e *Event, name string) {
 // flag is the one that governs what no rule speaks of.
 func (e *Event) flag() string {
 	switch {
-	case isNetwork(e.Op):
+	case e.isSocket():
 		return "allow_network"
 	case e.Op == "gain":
 		return "allow_setuid"
@@ -527,6 +535,8 @@ func (r *Resolver) Change(e Event) Change {
 		return familyChange(e, role)
 	case e.Reason != "rule" && e.Reason != "default":
 		return Change{Note: "no rule can allow it: " + e.Detail}
+	case e.isSocket() && e.Family == "unix" && e.Path != "" && !e.PathCut:
+		return unixChange(e, role)
 	case isNetwork(e.Op) && (e.Protocol == "tcp" || e.Protocol == "udp"):
 		return networkChange(e, role)
 	case e.isFile() && e.Path != "" && !e.PathCut:
@@ -613,6 +623,20 @@ func networkChange(e Event, role string) Change {
 		}
 	}
 	return c
+}
+
+func unixChange(e Event, role string) Change {
+	name := string(e.raw.Path[:e.raw.PathLen])
+	pattern := "@" + profiles.QuotePattern(strings.TrimPrefix(name, "@"))
+	if name[0] != '@' {
+		name = e.Path
+		pattern = profiles.QuotePattern(name)
+	}
+	return Change{
+		TOML: profiles.KeyTable(role, "unix = ["+strconv.Quote(pattern)+"]"),
+		Flag: "--unix " + shellQuote(name),
+		Note: "add to the list where the role has one",
+	}
 }
 
 func familyChange(e Event, role string) Change {

@@ -561,6 +561,10 @@ func encodePolicy(role, slot uint32, id uint64, p *profiles.Policy) bpf.JailPoli
 		FileClassAt: p.FileClassAt, FileNextAt: p.FileNextAt, FileAcceptAt: p.FileAcceptAt,
 		NetV4At: p.NetV4At, NetV4Len: p.NetV4Len, NetV6At: p.NetV6At, NetV6Len: p.NetV6Len,
 		NetNodeAt: p.NetNodeAt, NetNodeLen: p.NetNodeLen,
+		UnixStates: p.UnixStates, UnixClasses: p.UnixClasses,
+		UnixClassAt: p.UnixClassAt, UnixNextAt: p.UnixNextAt, UnixAcceptAt: p.UnixAcceptAt,
+		NameStates: p.NameStates, NameClasses: p.NameClasses,
+		NameClassAt: p.NameClassAt, NameNextAt: p.NameNextAt, NameAcceptAt: p.NameAcceptAt,
 	}
 }
 
@@ -626,5 +630,7 @@ func environment() (profiles.Env, error) {
 	if err != nil {
 		return profiles.Env{}, err
 	}
-	return mounts.environment(), nil
+	env := mounts.environment()
+	env.Resolvers, env.ResolverSockets, err = resolvers(referenceRoot)
+	return env, err
 }

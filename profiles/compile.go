@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -23,6 +24,10 @@ type Env struct {
 	Resolve func(path string) (string, error)
 	// Vars are the values of ${NAME} in patterns.
 	Vars map[string]string
+	// Resolvers are the name servers, and ResolverSockets the UNIX sockets of the local
+	// resolver, that `dns = true` opens.
+	Resolvers       []netip.Addr
+	ResolverSockets []string
 }
 
 // Mount is a mounted filesystem.
@@ -92,9 +97,22 @@ type Policy struct {
 	NetV6At, NetV6Len     uint32
 	NetNodeAt, NetNodeLen uint32
 
+	UnixStates  uint32 // 0: no rules for UNIX sockets with a file
+	UnixClasses uint32
+	UnixClassAt,
+	UnixNextAt,
+	UnixAcceptAt uint32
+	NameStates  uint32 // 0: no rules for abstract ones
+	NameClasses uint32
+	NameClassAt,
+	NameNextAt,
+	NameAcceptAt uint32
+
 	Tables []byte // whole pages of PageBytes
 	Starts []Start
 	Root   uint32 // state after the empty path, which is the root directory
+
+	UnixRoot uint32 // the same of the automaton for UNIX sockets
 
 	// Rules by the numbers that the tables have; Rules[0] stands for no rule.
 	Rules []Rule
@@ -103,6 +121,8 @@ type Policy struct {
 
 	files   []fileMatcher
 	network []netMatcher
+	unix    []fileMatcher
+	names   []nameMatcher
 }
 
 // Start is an entry of the start map: the automaton's state at a filesystem's root.
@@ -120,6 +140,8 @@ const (
 	StartDevice     StartKind = iota // s_dev
 	StartMagic                       // s_magic
 	StartCharDevice                  // rdev: the state is the file's own
+
+	StartUnix StartKind = 4 // added to these: of the automaton for UNIX sockets
 )
 
 // RuleKind tells which list a rule is from.
@@ -170,6 +192,9 @@ func (r *Role) Compile(env Env) (*Policy, error) {
 		return nil, fmt.Errorf("role %s: %w", r.Name, err)
 	}
 	all := r.AllRules()
+	if r.DNS {
+		env.openResolvers(r.KeyPlace("dns"), &all)
+	}
 	if len(all.Files)+len(all.Network)+len(all.Unix) > maxRules {
 		return nil, fmt.Errorf("role %s: %w: more than %d rules", r.Name, ErrTooLarge, maxRules)
 	}
@@ -178,6 +203,9 @@ func (r *Role) Compile(env Env) (*Policy, error) {
 	}
 	var t tables
 	if err := p.compileFiles(&env, &t); err != nil {
+		return nil, fmt.Errorf("role %s: %w", r.Name, err)
+	}
+	if err := p.compileUnix(&env, &t); err != nil {
 		return nil, fmt.Errorf("role %s: %w", r.Name, err)
 	}
 	p.compileNetwork(&t)
@@ -225,7 +253,9 @@ func (p *Policy) addRules(all Rules, env *Env) error {
 		p.network = append(p.network, netMatcher{n, number(NetworkRules, n.Place, n.String())})
 	}
 	for _, u := range all.Unix {
-		number(UnixRules, u.Place, quote(validUTF8(u.Value)))
+		if err := p.addUnix(u, number(UnixRules, u.Place, quote(validUTF8(u.Value))), env); err != nil {
+			errs = append(errs, &Error{Place: u.Place, Message: err.Error(), Err: err})
+		}
 	}
 	return errs.err()
 }
@@ -235,7 +265,7 @@ func (p *Policy) compileFiles(env *Env, t *tables) error {
 	if len(p.files) == 0 {
 		return nil
 	}
-	a, ok := p.automaton(rootBytes(env.Mounts))
+	a, ok := automatonOf(p.files, rootBytes(env.Mounts))
 	if !ok {
 		return fmt.Errorf("%w: its file rules need more than %d states%s", ErrTooLarge, maxStates, p.blame())
 	}
@@ -259,15 +289,15 @@ func (p *Policy) compileFiles(env *Env, t *tables) error {
 	return nil
 }
 
-// automaton makes the file rules' minimal automaton. Which rule decided beneath a match
+// automatonOf makes the rules' minimal automaton. Which rule decided beneath a match
 // is what multiplies states: where keeping it takes too many, it is let go.
-func (p *Policy) automaton(extra []byteSet) (a *automaton, ok bool) {
-	joined, ok := join(p.files)
+func automatonOf(rules []fileMatcher, extra []byteSet) (a *automaton, ok bool) {
+	joined, ok := join(rules)
 	if !ok {
 		return nil, false
 	}
 	for _, precise := range []bool{true, false} {
-		if a, ok = determinize(joined, p.files, extra, precise); !ok {
+		if a, ok = determinize(joined, rules, extra, precise); !ok {
 			continue
 		}
 		if a = a.minimize(); a.fits() {

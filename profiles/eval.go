@@ -15,6 +15,10 @@ func (p *Policy) Walk(state uint32, path string) uint32 {
 	if path == "/" {
 		return state
 	}
+	return p.walk(state, path)
+}
+
+func (p *Policy) walk(state uint32, path string) uint32 {
 	for i := range len(path) {
 		class := uint32(p.Tables[p.FileClassAt+uint32(path[i])])
 		at := p.FileNextAt + 2*(state*p.FileClasses+class)

@@ -175,8 +175,9 @@ func (p *Policy) compileNetwork(t *tables) {
 	if len(p.network) == 0 {
 		return
 	}
-	v4 := p.nodes(netip.PrefixFrom(netip.IPv4Unspecified(), 0))
-	v6 := p.nodes(netip.PrefixFrom(netip.IPv6Unspecified(), 0))
+	closed4, closed6 := p.closedWildcards()
+	v4 := p.nodes(netip.IPv4Unspecified(), closed4 != nil)
+	v6 := p.nodes(netip.IPv6Unspecified(), closed6 != nil)
 	ranges4, ranges6 := ranges(v4), ranges(v6)
 
 	p.NetV4At, p.NetV4Len = t.reserve(range4Bytes), uint32(len(ranges4))
@@ -201,10 +202,17 @@ func (p *Policy) compileNetwork(t *tables) {
 		shared = make(map[string]uint32)
 	)
 	t.reserve(portRangeBytes)
-	for _, n := range slices.Concat(v4, v6) {
+	for at, n := range slices.Concat(v4, v6) {
+		closed := closed4
+		if at >= len(v4) {
+			closed = closed6
+		}
 		var head [2][4]uint32
 		for i, l := range portLists {
 			list := ports(n.rules, l.protocol, l.direction)
+			if closed != nil && l.direction == Bind && n.isWildcard() {
+				list = closed[l.protocol].over(list)
+			}
 			bytes := encodePorts(list)
 			at, ok := shared[string(bytes)]
 			if !ok {
@@ -231,10 +239,16 @@ func (p *Policy) compileNetwork(t *tables) {
 }
 
 // nodes gives the prefixes of a family, each after those that enclose it. Rules without
-// an address are the root's.
-func (p *Policy) nodes(root netip.Prefix) []netNode {
+// an address are the root's. wildcard adds a node for the address any itself.
+func (p *Policy) nodes(any netip.Addr, wildcard bool) []netNode {
+	root := netip.PrefixFrom(any, 0)
 	list := []netNode{{prefix: root}}
 	at := map[netip.Prefix]int{root: 0}
+	if wildcard {
+		host := netip.PrefixFrom(any, any.BitLen())
+		at[host] = len(list)
+		list = append(list, netNode{prefix: host})
+	}
 	for i := range p.network {
 		m := &p.network[i]
 		prefix := m.Prefix
@@ -263,6 +277,99 @@ func (p *Policy) nodes(root netip.Prefix) []netNode {
 		list[i].parent = parent
 	}
 	return list
+}
+
+func (n *netNode) isWildcard() bool { return n.prefix.IsSingleIP() && n.prefix.Addr().IsUnspecified() }
+
+// closedPorts are ports that must not be bound on the wildcard address, with the rules
+// that refuse them at some address; 0: none does.
+type closedPorts [math.MaxUint16 + 1]uint32
+
+// closedWildcards gives, for IPv4 and for IPv6, the ports that are closed on the wildcard
+// address, by protocol; nil: none. The IPv6 one takes IPv4 along.
+func (p *Policy) closedWildcards() (v4, v6 map[Protocol]*closedPorts) {
+	if !slices.ContainsFunc(p.network, func(m netMatcher) bool { return m.closesWildcard() }) {
+		return nil, nil
+	}
+	byPrefix := make(map[netip.Prefix][]*netMatcher)
+	for i := range p.network {
+		if m := &p.network[i]; m.bits() > 0 {
+			byPrefix[m.Prefix] = append(byPrefix[m.Prefix], m)
+		}
+	}
+	type span struct {
+		first, last int
+		number      uint32
+		is4         bool
+	}
+	v4, v6 = make(map[Protocol]*closedPorts), make(map[Protocol]*closedPorts)
+	for _, protocol := range []Protocol{TCP, UDP} {
+		var spans []span
+		for prefix, rules := range byPrefix {
+			list := ports(rules, protocol, Bind)
+			for i, r := range list {
+				if r.verdict != portDeny || !p.byNumber(r.rule).closesWildcard() {
+					continue
+				}
+				last := math.MaxUint16
+				if i+1 < len(list) {
+					last = int(list[i+1].first) - 1
+				}
+				spans = append(spans, span{int(r.first), last, r.rule, prefix.Addr().Is4()})
+			}
+		}
+		slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.number, b.number) })
+		paint := func(with4, with6 bool) *closedPorts {
+			var c closedPorts
+			for _, s := range spans {
+				if s.is4 && !with4 || !s.is4 && !with6 {
+					continue
+				}
+				for port := s.first; port <= s.last; port++ {
+					if c[port] == 0 {
+						c[port] = s.number
+					}
+				}
+			}
+			return &c
+		}
+		v4[protocol], v6[protocol] = paint(true, false), paint(true, true)
+	}
+	return v4, v6
+}
+
+// byNumber finds a rule by its number in Policy.Rules; they are in that order.
+func (p *Policy) byNumber(number uint32) *netMatcher {
+	return &p.network[number-p.network[0].number]
+}
+
+// closesWildcard tells whether a rule refuses a port at some address in a way that
+// binding the wildcard address must not get around: it names ports, or speaks of bind
+// alone. A rule without ports is about peers.
+func (m *netMatcher) closesWildcard() bool {
+	return !m.Allow && m.bits() > 0 && m.Direction != Connect &&
+		(m.Direction == Bind || m.Ports != AllPorts)
+}
+
+// over puts the closed ports over a list.
+func (c *closedPorts) over(list []portRange) []portRange {
+	var out []portRange
+	for port := range len(c) {
+		r := portRange{first: uint16(port), verdict: portDeny, rule: c[port]}
+		if r.rule == 0 {
+			r.verdict = portNone
+			for len(list) > 1 && int(list[1].first) <= port {
+				list = list[1:]
+			}
+			if len(list) > 0 {
+				r.verdict, r.rule = list[0].verdict, list[0].rule
+			}
+		}
+		if n := len(out); n == 0 || out[n-1].verdict != r.verdict || out[n-1].rule != r.rule {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // ranges cuts the addresses of a family where the innermost prefix changes.

@@ -128,6 +128,12 @@ func randomNet(next func(n int) int) ([]NetworkRule, func() (Protocol, Direction
 	edges := []uint16{0, 1, 2, 79, 80, 81, 82, 1024, 65534, 65535}
 	port := func() uint16 { return edges[next(len(edges))] }
 	addr := func() netip.Addr {
+		switch next(9) {
+		case 0:
+			return netip.IPv4Unspecified()
+		case 1:
+			return netip.IPv6Unspecified()
+		}
 		if next(2) == 0 {
 			return netip.AddrFrom4([4]byte{byte(254 + next(2)), 255, byte(next(2)), byte(255 * next(2))})
 		}

@@ -117,6 +117,11 @@ func (p *pattern) matches(path string) bool {
 // protocol is TCP or UDP, the direction Bind or Connect.
 func (p *Policy) Verdict(protocol Protocol, direction Direction, addr netip.Addr, port uint16) (bool, uint32) {
 	addr = addr.Unmap().WithZone("")
+	if direction == Bind && addr.IsUnspecified() {
+		if rule := p.wildcardRefusal(protocol, addr, port); rule != 0 {
+			return false, rule
+		}
+	}
 	var top *netMatcher
 	for i := range p.network {
 		m := &p.network[i]
@@ -131,4 +136,26 @@ func (p *Policy) Verdict(protocol Protocol, direction Direction, addr netip.Addr
 		return Flags(p.Flags).Has(AllowNetwork), 0
 	}
 	return top.Allow, top.number
+}
+
+// wildcardRefusal gives the first rule that refuses a port at some address, which binding
+// the wildcard address would take along; 0: none.
+func (p *Policy) wildcardRefusal(protocol Protocol, wildcard netip.Addr, port uint16) uint32 {
+	for i := range p.network {
+		m := &p.network[i]
+		if !m.closesWildcard() || !m.speaksOf(protocol, Bind) || !m.Ports.contains(port) ||
+			wildcard.Is4() && m.Prefix.Addr().Is6() {
+			continue
+		}
+		beaten := false
+		for j := range p.network {
+			o := &p.network[j]
+			beaten = beaten || o.bits() > 0 && o.Prefix == m.Prefix && o.speaksOf(protocol, Bind) &&
+				o.Ports.contains(port) && o.beats(m)
+		}
+		if !beaten {
+			return m.number
+		}
+	}
+	return 0
 }

@@ -31,6 +31,7 @@ func (explainCmd) Help() string {
 Operations:
 
     connect, send, bind   [tcp|udp] [ADDRESS:]PORT
+    connect, send         PATH or @NAME of a UNIX socket beyond the jail
     listen                PORT, as bind; 0 for a socket that was not bound
     read, write, exec, map, open, create, delete, rename, chmod, truncate, ...   PATH
     socket                FAMILY or KIND, as in families
@@ -149,6 +150,8 @@ func (c *explainCmd) judge(ans *answer, role *profiles.Role, p *profiles.Policy,
 	access, isFile := fileOps[c.Op]
 	flag, isFlag := flagOps[c.Op]
 	switch {
+	case (c.Op == "connect" || c.Op == "send") && len(c.Object) == 1 && strings.ContainsAny(c.Object[0][:min(1, len(c.Object[0]))], "/@"):
+		return c.judgeUnix(ans, role, p, env)
 	case slices.Contains([]string{"connect", "send", "bind", "listen"}, c.Op):
 		return c.judgeNetwork(ans, role, p)
 	case isFile:
@@ -218,6 +221,28 @@ func (c *explainCmd) judgeNetwork(ans *answer, role *profiles.Role, p *profiles.
 		}
 	}
 	ans.byRule(p, number, matching)
+	return allow, nil
+}
+
+func (c *explainCmd) judgeUnix(ans *answer, role *profiles.Role, p *profiles.Policy, env profiles.Env) (bool, error) {
+	name := c.Object[0]
+	ans.Object = "unix " + loader.Escape(name)
+	if name[0] == '/' && env.Resolve != nil {
+		real, err := env.Resolve(filepath.Clean(name))
+		if err != nil {
+			return false, err
+		}
+		name = real
+	}
+	allow, number := p.EvalUnix(name, true)
+	switch {
+	case allow && number != 0:
+		ans.byRule(p, number, nil)
+	case allow && name == profiles.EnrollmentSocket:
+		ans.byFlag(role, "allow_network", "every subject may connect to the enrollment socket, as long as root owns it")
+	default:
+		ans.byFlag(role, "allow_network", "no element of unix matches, so the flag decides for sockets made outside the jail")
+	}
 	return allow, nil
 }
 

@@ -30,9 +30,9 @@
 #include <unistd.h>
 
 enum {
-	MOST = 1000,	  /* repetitions of an operation */
-	WARMUP = 20,	  /* before them, unmeasured */
-	STARTS = 21,	  /* repetitions of a start-up */
+	MOST = 1000,	   /* repetitions of an operation */
+	WARMUP = 20,	   /* before them, unmeasured */
+	STARTS = 21,	   /* repetitions of a start-up */
 	FIRST_PORT = 7001, /* of the ten that bench.toml opens */
 	PORTS = 10,
 };
@@ -85,22 +85,70 @@ static void open_at(const char *path)
 	close(check(open(path, O_RDONLY)));
 }
 
-static void open5(int i) { open_at(DIR5 "/file"); }
-static void open11(int i) { open_at(DIR11 "/file"); }
-static void open_fresh(int i) { open_at(fresh); }
-static void name_file(int i) { sprintf(fresh, FRESH "/files/f%d", i); }
-static void name_dir(int i) { sprintf(fresh, FRESH "/dirs/d%d/f", i); }
-static void create(int i) { close(check(open(fresh, O_WRONLY | O_CREAT | O_EXCL, 0600))); }
-static void name_new(int i) { sprintf(fresh, FRESH "/new%d", i); }
-static void unlink_fresh(int i) { check(unlink(fresh)); }
-static void create_fresh(int i) { name_new(i), create(i); }
-static void rename_fresh(int i) { check(rename(fresh, FRESH "/renamed")); }
-static void unlink_renamed(int i) { check(unlink(FRESH "/renamed")); }
-static void do_stat(int i) { check(stat(DIR5 "/file", &status)); }
-static void do_chmod(int i) { check(chmod(DIR5 "/file", i & 1 ? 0644 : 0640)); }
-static void open_file(void) { file = check(open(DIR5 "/file", O_RDWR)); }
-static void do_read(int i) { check(pread(file, fresh, 1, 0)); }
-static void do_write(int i) { check(pwrite(file, "x", 1, 0)); }
+static void open5(int i)
+{
+	open_at(DIR5 "/file");
+}
+static void open11(int i)
+{
+	open_at(DIR11 "/file");
+}
+static void open_fresh(int i)
+{
+	open_at(fresh);
+}
+static void name_file(int i)
+{
+	sprintf(fresh, FRESH "/files/f%d", i);
+}
+static void name_dir(int i)
+{
+	sprintf(fresh, FRESH "/dirs/d%d/f", i);
+}
+static void create(int i)
+{
+	close(check(open(fresh, O_WRONLY | O_CREAT | O_EXCL, 0600)));
+}
+static void name_new(int i)
+{
+	sprintf(fresh, FRESH "/new%d", i);
+}
+static void unlink_fresh(int i)
+{
+	check(unlink(fresh));
+}
+static void create_fresh(int i)
+{
+	name_new(i), create(i);
+}
+static void rename_fresh(int i)
+{
+	check(rename(fresh, FRESH "/renamed"));
+}
+static void unlink_renamed(int i)
+{
+	check(unlink(FRESH "/renamed"));
+}
+static void do_stat(int i)
+{
+	check(stat(DIR5 "/file", &status));
+}
+static void do_chmod(int i)
+{
+	check(chmod(DIR5 "/file", i & 1 ? 0644 : 0640));
+}
+static void open_file(void)
+{
+	file = check(open(DIR5 "/file", O_RDWR));
+}
+static void do_read(int i)
+{
+	check(pread(file, fresh, 1, 0));
+}
+static void do_write(int i)
+{
+	check(pwrite(file, "x", 1, 0));
+}
 
 /* Network: both ends here, on the loopback device */
 
@@ -135,15 +183,42 @@ static void tcp_server(void)
 	check(listen(server, 16));
 }
 
-static void tcp_socket(int i) { client = check(socket(AF_INET, SOCK_STREAM, 0)); }
-static void tcp_connect(int i) { check(connect(client, address(0), address_len)); }
-static void tcp_accept(int i) { peer = check(accept(server, NULL, NULL)); }
-static void tcp_close(int i) { check(close(peer)), check(close(client)); }
-static void tcp_finish(int i) { tcp_accept(i), tcp_close(i); }
-static void tcp_whole(int i) { tcp_socket(i), tcp_connect(i), tcp_accept(i), tcp_close(i); }
-static void close_client(int i) { check(close(client)); }
-static void bind_socket(int i) { client = new_socket(SOCK_STREAM); }
-static void do_bind(int i) { check(bind(client, address(1), address_len)); }
+static void tcp_socket(int i)
+{
+	client = check(socket(AF_INET, SOCK_STREAM, 0));
+}
+static void tcp_connect(int i)
+{
+	check(connect(client, address(0), address_len));
+}
+static void tcp_accept(int i)
+{
+	peer = check(accept(server, NULL, NULL));
+}
+static void tcp_close(int i)
+{
+	check(close(peer)), check(close(client));
+}
+static void tcp_finish(int i)
+{
+	tcp_accept(i), tcp_close(i);
+}
+static void tcp_whole(int i)
+{
+	tcp_socket(i), tcp_connect(i), tcp_accept(i), tcp_close(i);
+}
+static void close_client(int i)
+{
+	check(close(client));
+}
+static void bind_socket(int i)
+{
+	client = new_socket(SOCK_STREAM);
+}
+static void do_bind(int i)
+{
+	check(bind(client, address(1), address_len));
+}
 
 static void bind_whole(int i)
 {
@@ -173,8 +248,14 @@ static void udp_connected(void)
 	check(connect(client, address(2), address_len));
 }
 
-static void send_to(int i) { check(sendto(client, "x", 1, 0, address(2), address_len)); }
-static void receive(int i) { check(recv(peer, fresh, sizeof(fresh), 0)); }
+static void send_to(int i)
+{
+	check(sendto(client, "x", 1, 0, address(2), address_len));
+}
+static void receive(int i)
+{
+	check(recv(peer, fresh, sizeof(fresh), 0));
+}
 
 static void send_message(int i)
 {
@@ -184,9 +265,18 @@ static void send_message(int i)
 	check(sendmsg(client, &message, 0));
 }
 
-static void close_both(void) { check(close(peer)), check(close(client)); }
-static void close_server(void) { check(close(server)); }
-static void close_three(void) { close_both(), close_server(); }
+static void close_both(void)
+{
+	check(close(peer)), check(close(client));
+}
+static void close_server(void)
+{
+	check(close(server));
+}
+static void close_three(void)
+{
+	close_both(), close_server();
+}
 
 /* Processes and memory */
 
@@ -224,7 +314,10 @@ static void spawn(char **argv)
 	await(pid);
 }
 
-static void do_exec(int i) { spawn((char *[]){ TRUE, NULL }); }
+static void do_exec(int i)
+{
+	spawn((char *[]){ TRUE, NULL });
+}
 
 static void start_child(void)
 {
@@ -240,9 +333,18 @@ static void stop_child(void)
 	check(waitpid(child, NULL, 0));
 }
 
-static void kill_self(int i) { check(kill(getpid(), 0)); }
-static void kill_child(int i) { check(kill(child, 0)); }
-static void do_getpid(int i) { syscall(SYS_getpid); }
+static void kill_self(int i)
+{
+	check(kill(getpid(), 0));
+}
+static void kill_child(int i)
+{
+	check(kill(child, 0));
+}
+static void do_getpid(int i)
+{
+	syscall(SYS_getpid);
+}
 
 static void map(int prot, int flags, int fd)
 {
@@ -250,20 +352,44 @@ static void map(int prot, int flags, int fd)
 	check(memory == MAP_FAILED ? -1 : 0);
 }
 
-static void map_anon(int i) { map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1); }
-static void map_code(int i) { map(PROT_READ | PROT_EXEC, MAP_PRIVATE, file); }
-static void unmap(int i) { check(munmap(memory, 4096)); }
-static void open_code(void) { file = check(open(TRUE, O_RDONLY)); }
-static void map_once(void) { map_anon(0); }
-static void unmap_once(void) { unmap(0); }
-static void protect(int i) { check(mprotect(memory, 4096, i & 1 ? PROT_READ : PROT_READ | PROT_WRITE)); }
-static void close_file(void) { check(close(file)); }
+static void map_anon(int i)
+{
+	map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+}
+static void map_code(int i)
+{
+	map(PROT_READ | PROT_EXEC, MAP_PRIVATE, file);
+}
+static void unmap(int i)
+{
+	check(munmap(memory, 4096));
+}
+static void open_code(void)
+{
+	file = check(open(TRUE, O_RDONLY));
+}
+static void map_once(void)
+{
+	map_anon(0);
+}
+static void unmap_once(void)
+{
+	unmap(0);
+}
+static void protect(int i)
+{
+	check(mprotect(memory, 4096, i & 1 ? PROT_READ : PROT_READ | PROT_WRITE));
+}
+static void close_file(void)
+{
+	check(close(file));
+}
 
 static const struct op {
 	const char *name;
 	int count;
 	void (*measured)(int i);
-	void (*begin)(void), (*end)(void);	  /* around all repetitions */
+	void (*begin)(void), (*end)(void);	/* around all repetitions */
 	void (*before)(int i), (*after)(int i); /* around each */
 } ops[] = {
 	{ "getpid (control)", 1000, do_getpid },
@@ -283,7 +409,8 @@ static const struct op {
 	{ "bind (tcp)", 500, do_bind, .before = bind_socket, .after = close_client },
 	{ "socket+bind+close", 500, bind_whole },
 	{ "sendto (udp, address)", 500, send_to, udp_pair, close_both, .after = receive },
-	{ "sendmsg (udp, connected)", 500, send_message, udp_connected, close_both, .after = receive },
+	{ "sendmsg (udp, connected)", 500, send_message, udp_connected, close_both,
+	  .after = receive },
 	{ "sendmsg (tcp)", 500, send_message, tcp_pair, close_three, .after = receive },
 	{ "fork+exit+wait", 100, do_fork },
 	{ "fork+exec+wait", 100, do_exec },
@@ -320,7 +447,9 @@ static uint64_t measure(const struct op *op)
 	return median(samples, op->count) - overhead;
 }
 
-static void nothing(int i) {}
+static void nothing(int i)
+{
+}
 
 static void loop(int i)
 {
@@ -337,7 +466,8 @@ static void calibrate(void)
 	overhead = measure(&(struct op){ .count = 100, .measured = nothing });
 	counted = measure(&(struct op){ .count = 100, .measured = loop });
 	if (counted < 9990 || counted > 10010) {
-		fprintf(stderr, "bench: error: 10000 instructions took %lu ticks: no -icount?\n", counted);
+		fprintf(stderr, "bench: error: 10000 instructions took %lu ticks: no -icount?\n",
+			counted);
 		exit(1);
 	}
 }
@@ -391,11 +521,12 @@ static void prepare(void)
 /* The same ten places and ports as bench.toml. */
 static void landlock(void)
 {
-	static const char *const places[] = { "/bench", "/vm",  "/usr", "/etc", "/lib",
+	static const char *const places[] = { "/bench", "/vm",	 "/usr", "/etc", "/lib",
 					      "/dev",	"/proc", "/run", "/tmp", "/var/tmp" };
 	struct landlock_ruleset_attr all = { .handled_access_fs = (1ULL << 13) - 1 };
 	size_t size = sizeof(all.handled_access_fs);
-	long abi = check(syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION));
+	long abi = check(
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION));
 	struct {
 		uint64_t handled_access_fs, handled_access_net;
 	} both;
@@ -414,7 +545,8 @@ static void landlock(void)
 			.parent_fd = check(open(places[i], O_PATH)),
 		};
 
-		check(syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0));
+		check(syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath,
+			      0));
 		check(close(beneath.parent_fd));
 	}
 	for (int i = 0; i < PORTS && abi >= 4; i++) {

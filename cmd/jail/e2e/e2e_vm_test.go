@@ -164,7 +164,7 @@ events {} http { access_log off; server { listen 8080; root %[1]s; } }`, dir)
 		return string(data), err
 	}
 	waitFor(t, "a page from nginx", func() bool { _, err := get(); return err == nil })
-	for i := range 100 {
+	for i := range 1000 {
 		if page, err := get(); err != nil || page != "jailed page" {
 			t.Fatalf("request %d: %q, %v", i, page, err)
 		}

@@ -81,6 +81,20 @@ static inline socklen_t address(struct sockaddr_storage *to, const char *host, c
 	return sizeof(*in6);
 }
 
+/* The address of a UNIX socket: a path, or @ and an abstract name. */
+static inline socklen_t unix_address(struct sockaddr_un *to, const char *name)
+{
+	size_t len = strlen(name);
+
+	memset(to, 0, sizeof(*to));
+	to->sun_family = AF_UNIX;
+	memcpy(to->sun_path, name, len);
+	if (*name != '@')
+		return sizeof(*to);
+	to->sun_path[0] = 0;
+	return offsetof(struct sockaddr_un, sun_path) + len;
+}
+
 /* A connection that nobody answers was still allowed. */
 static inline int tolerate_refused(int err)
 {

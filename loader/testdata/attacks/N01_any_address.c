@@ -1,0 +1,20 @@
+/*
+ * id: N01
+ * tries: connect to 0.0.0.0, which means this machine, where loopback is refused
+ * role: no_loopback
+ * args: 0.0.0.0 9999
+ * control: 127.0.0.1 8080
+ * expect: EACCES
+ */
+#include "attack.h"
+
+int attack(int argc, char **argv)
+{
+	struct sockaddr_storage to;
+	socklen_t len = address(&to, argv[1], argv[2]);
+	int fd = MUST(socket(to.ss_family, SOCK_STREAM, 0));
+
+	if (connect(fd, (void *)&to, len))
+		return tolerate_refused(errno);
+	return 0;
+}
