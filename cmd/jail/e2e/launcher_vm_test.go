@@ -465,7 +465,7 @@ for f in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setresuid(-1, 
 	{"T52", "shebang_and_wrap", "user", func(t *testing.T) {
 		text := "#!" + jailPath + ` run --role isolated -- /usr/bin/python3
 import socket, sys
-try: socket.socket(socket.AF_NETLINK); print("open")
+try: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 1); print("open")
 except PermissionError: print("jailed", sys.argv[1:])
 `
 		if err := os.WriteFile("/tmp/T52.py", []byte(text), 0o755); err != nil {
