@@ -121,6 +121,9 @@ func joinOne(errs []error) error {
 func workingDirectory() (string, error) {
 	buf := make([]byte, unix.PathMax)
 	n, err := unix.Getcwd(buf)
+	if errors.Is(err, unix.ENOENT) {
+		return "", nil // it was removed: only relative paths need it
+	}
 	if err != nil {
 		return "", fmt.Errorf("working directory: %w", err)
 	}
