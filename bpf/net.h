@@ -735,20 +735,43 @@ __noinline int socket_name(struct event *e, __u64 sock)
 	return 0;
 }
 
-/* The state after an abstract name; -1: it could not be read. */
-static __always_inline int name_state(struct policy *view, const struct unix_address *addr)
+/* The state after an abstract name; -1: it could not be read. Global: verified once. */
+__noinline int name_state(struct policy *view, __u64 address)
 {
-	struct unix_address *a = (struct unix_address *)addr;
-	__u64 name = (__u64)a + bpf_core_field_offset(struct unix_address, name) + SUN_PATH_AT;
-	int len = BPF_CORE_READ(a, len), state;
+	struct unix_address *a = (struct unix_address *)address;
+	__u32 slot, len, state = NAME_START;
+	__u8 buf[SUN_PATH_SIZE];
+	__u64 name;
+	__u8 *class;
+	void *inner;
 
-	/* Less the family, and the NUL that marks it as abstract. */
-	len -= 3;
-	if (len < 0 || len > SUN_PATH_SIZE)
+	if (!view)
 		return -1;
-	state = file_feed(view, name + 1, len, NAME_START, 0);
-	if (len > NAME_CHUNK && state >= 0)
-		state = file_feed(view, name + 1 + NAME_CHUNK, len - NAME_CHUNK, state, 0);
+	name = address + bpf_core_field_offset(struct unix_address, name) + SUN_PATH_AT + 1;
+	/* Less the family, and the NUL that marks it as abstract. */
+	len = (__u32)BPF_CORE_READ(a, len) - SUN_PATH_AT - 1;
+	opaque(len);
+	if (len >= SUN_PATH_SIZE || bpf_probe_read_kernel(buf, len, (void *)name))
+		return -1;
+	slot = view->slot;
+	inner = bpf_map_lookup_elem(&tables, &slot);
+	if (!inner)
+		return -1;
+	class = table_at(inner, view->file_class_at, 256);
+	if (!class)
+		return -1;
+	for (__u32 i = 0; i < SUN_PATH_SIZE; i++) {
+		__u16 *cell;
+
+		if (i >= len)
+			break;
+		cell = table_at(
+			inner,
+			view->file_next_at + (state * view->file_classes + class[buf[i]]) * 2, 2);
+		if (!cell)
+			return -1;
+		state = *cell;
+	}
 	return state;
 }
 
@@ -780,7 +803,7 @@ __noinline int unix_verdict(struct subject *s, struct policy *p, struct query *q
 	if (q->leaf)
 		state = file_state(&s->walk, view, q);
 	else
-		state = name_state(view, addr);
+		state = name_state(view, (__u64)addr);
 	if (state <= 0) {
 		if (q->reason == REASON_RULE)
 			q->reason = state ? REASON_UNREADABLE : REASON_NOWHERE;
