@@ -236,7 +236,10 @@ static __always_inline int refuse_as(struct subject *s, struct query *q, struct 
 	q->error = error;
 	if (!q->quiet)
 		report_denial(s, q, m, p ? p->id : 0, permissive);
-	return permissive ? 0 : -error;
+	if (permissive)
+		return 0;
+	/* Not -error: 6.12 loses the bounds of a negated register. */
+	return error == EPERM ? -EPERM : -EACCES;
 }
 
 /* One role says no. What keeps an unprivileged caller from gaining holds in any mode. */
