@@ -62,29 +62,33 @@ extern void bpf_task_storage_get_recur __ksym __weak;
  * Before 6.2 a look-up in task storage also fails while any other use of it is under
  * way on this CPU, by a task that was preempted there: "no entry" may be a lie. Later
  * kernels spare LSM programs that; there the symbol of the other form exists. This
- * looks for the entry by hand, in the task's list; too many elements count as found.
+ * looks for the entry by hand, in the task's list. Returns its address, for
+ * bpf_probe_read_kernel(); NULL where there is none; LOST after too many elements.
  */
-static __always_inline int has_entry(struct task_struct *task, __u32 map_id)
+#define LOST ((void *)-1L)
+
+static __always_inline void *find_entry(struct task_struct *task, __u32 map_id)
 {
 	struct bpf_local_storage *storage = task->bpf_storage;
 	struct hlist_node *node;
 
 	if (&bpf_task_storage_get_recur || !storage)
-		return 0;
+		return NULL;
 	node = BPF_CORE_READ(storage, list.first);
 	for (int i = 0; i < 16; i++) {
 		struct bpf_local_storage_elem *e;
 		struct bpf_local_storage_map *map;
 
 		if (!node)
-			return 0;
+			return NULL;
 		e = (void *)node - bpf_core_field_offset(struct bpf_local_storage_elem, snode);
 		map = BPF_CORE_READ(e, sdata.smap);
 		if (BPF_CORE_READ(map, map.id) == map_id)
-			return 1;
+			return (void *)e +
+			       bpf_core_field_offset(struct bpf_local_storage_elem, sdata.data);
 		node = BPF_CORE_READ(node, next);
 	}
-	return 1;
+	return LOST;
 }
 
 #define id_of(map) (((struct bpf_map *)(map))->id)
@@ -95,7 +99,7 @@ static __always_inline struct subject *entry_of(struct task_struct *task)
 	struct subject *s = bpf_task_storage_get(&subjects, task, 0, 0);
 	__u32 key = 0;
 
-	if (s || !has_entry(task, id_of(&subjects)))
+	if (s || !find_entry(task, id_of(&subjects)))
 		return s;
 	count(COUNT_FAULT);
 	return bpf_map_lookup_elem(&unknown_subject, &key);

@@ -425,7 +425,7 @@ int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
 	if (s)
 		unstage(s);
 	p = bpf_task_storage_get(&pending_enrollments, t, 0, 0);
-	if (!p && has_entry(t, id_of(&pending_enrollments)))
+	if (!p && find_entry(t, id_of(&pending_enrollments)))
 		return -EAGAIN;
 	if (!p || !p->count)
 		return 0;
@@ -497,6 +497,30 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
 	return 0;
 }
 
+/*
+ * A task's last look-up finds the entry by hand where the kernel hides it (before 6.2):
+ * nobody uses it any more, and what is not counted down here would stay for ever.
+ */
+static __always_inline void put_by_hand(struct task_struct *task)
+{
+	const struct subject *s = find_entry(task, id_of(&subjects));
+	__u32 depth = 0, staged = 0;
+	__u64 domain, previous = 0;
+
+	if (!s || s == LOST)
+		return;
+	bpf_probe_read_kernel(&depth, sizeof(depth), &s->depth);
+	bpf_probe_read_kernel(&staged, sizeof(staged), &s->staged);
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if ((i >= depth && i >= staged) ||
+		    bpf_probe_read_kernel(&domain, sizeof(domain), &s->list[i].domain))
+			break;
+		if (domain != previous)
+			domain_put(domain);
+		previous = domain;
+	}
+}
+
 SEC("lsm/task_free")
 void BPF_PROG(enroll_free, struct task_struct *task)
 {
@@ -504,9 +528,11 @@ void BPF_PROG(enroll_free, struct task_struct *task)
 
 	if (!task->bpf_storage || !acting())
 		return;
-	s = entry_of(task);
-	if (!s || is_unknown(s))
+	s = bpf_task_storage_get(&subjects, task, 0, 0);
+	if (!s) {
+		put_by_hand(task);
 		return;
+	}
 	tell_repeats(s);
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if ((i >= s->depth && i >= s->staged) || named_before(s, i))

@@ -137,6 +137,7 @@ struct bpf_local_storage_map {
 
 struct bpf_local_storage_data {
 	struct bpf_local_storage_map *smap;
+	__u8 data[];
 };
 
 struct bpf_local_storage_elem {

@@ -230,7 +230,7 @@ func (r *Resolver) resolve(raw bpf.JailEvent) Event {
 	}
 	if raw.PathLen > 0 {
 		full := string(raw.Path[:raw.PathLen])
-		if raw.Kind == uint32(bpf.JailEventKindEVENT_DENIAL) && full[0] != '@' {
+		if raw.Kind == uint32(bpf.JailEventKindEVENT_DENIAL) {
 			full = r.place(raw.Device, full)
 		}
 		e.Path, e.PathCut = Escape(full), raw.PathCut != 0
@@ -260,8 +260,12 @@ func (r *Resolver) roleName(raw bpf.JailEvent) string {
 	return cmp.Or(Escape(r.roles[raw.Role]), strconv.Itoa(int(raw.Role)))
 }
 
-// place joins a path inside a file system to where PID 1 has that mounted.
+// place joins a path inside a file system to where PID 1 has that mounted; an abstract
+// socket's name ("@...") lies in none.
 func (r *Resolver) place(device uint32, inside string) string {
+	if strings.HasPrefix(inside, "@") {
+		return inside
+	}
 	if full, ok := r.mounts.join(device, inside); ok {
 		return full
 	}

@@ -452,9 +452,9 @@ print(bad, connects())`)
 		t.Errorf("failures, and the parent itself: %s", got)
 	}
 	waitFor(t, "the descriptors' end", func() bool { return descriptors(t, cmd) <= before+2 })
-	waitFor(t, "empty maps", func() bool {
-		return mapEntries(t, "domains") == 0 && mapEntries(t, "pods") == 0 && mapEntries(t, "stamps") == 0
-	})
+	for _, name := range []string{"domains", "pods", "stamps"} {
+		waitFor(t, "empty "+name, func() bool { return mapEntries(t, name) == 0 })
+	}
 }
 
 func TestServeTakesItsSocketFromSystemd(t *testing.T) {
