@@ -504,6 +504,7 @@ const (
 	JailProgTell              = "tell"
 	JailVarExported           = "exported"
 	JailVarInstance           = "instance"
+	JailVarSilent             = "silent"
 )
 
 // LoadJail returns the embedded CollectionSpec for Jail.
@@ -611,6 +612,7 @@ type JailMapSpecs struct {
 type JailVariableSpecs struct {
 	Exported *ebpf.VariableSpec `ebpf:"exported"`
 	Instance *ebpf.VariableSpec `ebpf:"instance"`
+	Silent   *ebpf.VariableSpec `ebpf:"silent"`
 }
 
 // JailObjects contains all objects after they have been loaded into the kernel.
@@ -682,6 +684,7 @@ func (m *JailMaps) Close() error {
 type JailVariables struct {
 	Exported *ebpf.Variable `ebpf:"exported"`
 	Instance *ebpf.Variable `ebpf:"instance"`
+	Silent   *ebpf.Variable `ebpf:"silent"`
 }
 
 // JailPrograms contains all programs after they have been loaded into the kernel.

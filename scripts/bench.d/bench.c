@@ -5,6 +5,7 @@
  *
  *   bench prepare            make the files, as root and outside any jail, before each `ops`
  *   bench ops [landlock]     every operation; landlock: under that many rules of its own
+ *   bench denials            what the role `bench` refuses
  *   bench start CMD...       fork, exec and wait of command lines, in turn
  *
  * Prints NAME<TAB>INSTRUCTIONS. Any operation that fails, or a counter that does not count
@@ -41,6 +42,7 @@ enum {
 #define DIR5 TOP "/d2/d3/d4/d5"
 #define DIR11 DIR5 "/d6/d7/d8/d9/d10/d11"
 #define FRESH TOP "/d2/d3/d4" /* files/f and create 5 deep, dirs/d/f 6 deep */
+#define DENIED "/denied/d2/d3/d4/d5"
 #define TRUE "/vm/true"
 
 #define check(what) checked((long)(what), #what, __LINE__)
@@ -421,6 +423,75 @@ static const struct op {
 	{ "kill (child, 0)", 500, kill_child, start_child, stop_child },
 };
 
+/*
+ * Denials. Each is another than the one before it, or its event would only be counted as a
+ * repetition; and there are few enough to stay below a domain's limit per second.
+ */
+
+static void refused(long result, int want)
+{
+	if (result >= 0 || errno != want) {
+		fprintf(stderr, "bench: error: %s where errno %d was due\n", result < 0 ? strerror(errno) : "success",
+			want);
+		exit(1);
+	}
+}
+
+static void new_second(void)
+{
+	check(usleep(1100000));
+}
+static void denied_socket(void)
+{
+	new_second();
+	tcp_socket(0);
+}
+static void close_denied(void)
+{
+	check(close(client));
+}
+static void denied_connect(int i)
+{
+	refused(connect(client, address(PORTS), address_len), EACCES);
+}
+static void denied_connect_else(int i)
+{
+	refused(connect(client, address(PORTS + 1), address_len), EACCES);
+}
+static void denied_capability(int i)
+{
+	refused(sethostname("x", 1), EPERM);
+}
+static void denied_capability_else(int i)
+{
+	refused(chroot("/"), EPERM);
+}
+static void denied_open(int i)
+{
+	refused(open(DENIED "/file", O_RDONLY), EACCES);
+}
+static void denied_open_else(int i)
+{
+	refused(open(DENIED "/other", O_RDONLY), EACCES);
+}
+static void beyond_limit(void)
+{
+	denied_socket();
+	for (int i = 0; i < 200; i++)
+		denied_connect(i), denied_connect_else(i);
+}
+
+static const struct op denials[] = {
+	{ "port", 40, denied_connect, denied_socket, close_denied, denied_connect_else },
+	{ "port, again", 40, denied_connect, denied_socket, close_denied },
+	{ "port, over the limit", 40, denied_connect, beyond_limit, close_denied,
+	  denied_connect_else },
+	{ "capability", 40, denied_capability, new_second, .before = denied_capability_else },
+	{ "capability, again", 40, denied_capability, new_second },
+	{ "path, 5 deep", 40, denied_open, new_second, .before = denied_open_else },
+	{ "path, again", 40, denied_open, new_second },
+};
+
 static uint64_t overhead; /* of two calls of now() and one through a pointer */
 
 static uint64_t measure(const struct op *op)
@@ -503,6 +574,9 @@ static void prepare(void)
 	make_dirs(DIR11);
 	make_file(DIR5 "/file");
 	make_file(DIR11 "/file");
+	make_dirs(DENIED);
+	make_file(DENIED "/file");
+	make_file(DENIED "/other");
 	make_dirs(FRESH "/files");
 	make_dirs(FRESH "/dirs");
 	for (int i = 0; i < 300 + WARMUP; i++) {
@@ -604,8 +678,11 @@ int main(int argc, char **argv)
 			landlock();
 		for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 			printf("%s\t%lu\n", ops[i].name, measure(&ops[i]));
+	} else if (!strcmp(what, "denials")) {
+		for (size_t i = 0; i < sizeof(denials) / sizeof(*denials); i++)
+			printf("%s\t%lu\n", denials[i].name, measure(&denials[i]));
 	} else {
-		fprintf(stderr, "usage: bench prepare | ops [landlock] | start CMD...\n");
+		fprintf(stderr, "usage: bench prepare | ops [landlock] | denials | start CMD...\n");
 		return 2;
 	}
 	return fflush(stdout) || ferror(stdout);
