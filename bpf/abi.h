@@ -224,19 +224,32 @@ struct walk {
 
 /* The subject's latest denial, so that the same one again is only counted. */
 struct latest {
-	__u64 number; /* its place in the denials map; 0: none */
-	__u64 leaf;
-	__u64 domain;
-	__u64 told; /* when its repeats were last reported, ns */
-	__u32 op;
+	__u32 op; /* from here to addr: as in struct event */
 	__u32 access;
 	__u32 reason;
 	__u32 rule;
-	__u32 role;
-	__u32 value;
+	__s32 error;
+	__u32 permissive;
+	__u32 family;
+	__u32 protocol;
 	__u32 port;
-	__u32 repeats; /* not reported yet */
+	__u32 value;
 	__u8 addr[16];
+	__u64 leaf;
+	__u64 domain;
+	__u64 number;  /* its place in the denials map; 0: none */
+	__u64 told;    /* when its repeats were last reported, ns */
+	__u32 repeats; /* not reported yet */
+	__u32 role;
+};
+
+/* How many events a domain may still report in this second. */
+struct limit {
+	__u64 domain;	   /* whose it is */
+	__u64 window;	   /* second in which the two below count, ns */
+	__u32 reported[2]; /* denials, and other events, in this window */
+	__u32 suppressed;  /* denials over the limit, not yet told */
+	__u32 pad;
 };
 
 /*
@@ -258,13 +271,10 @@ struct subject {
 
 /* Value of the domains map: one enrollment and the tasks in it. */
 struct domain {
+	struct limit limit; /* first; used where the limits map has no room for the domain */
 	__u64 pod;
 	__u32 uid;
 	__u32 depth;
-	__u64 window;	   /* second in which the two below count, ns */
-	__u32 reported[2]; /* denials, and other events, in this window */
-	__u32 suppressed;  /* denials over the limit, not yet told */
-	__u32 pad;
 	__s64 live; /* tasks whose list names the domain; an entry that reached 0 is dead */
 	struct member list[8]; /* the list that its founder had */
 };
@@ -394,11 +404,6 @@ struct control {
 struct tally {
 	__u64 domains; /* counts up; the newest domain's id */
 	__u64 denials; /* counts up: the newest entry of the denials map */
-	/* The limit of what belongs to no domain, such as refused enrollments. */
-	__u64 window;
-	__u32 reported[2];
-	__u32 suppressed;
-	__u32 pad;
 };
 
 /* ---- events ---- */
@@ -454,6 +459,7 @@ enum reason {
 enum {
 	PATH_SIZE = 1024,   /* bytes of a path that an event carries */
 	DENIALS = 512,	    /* entries of the denials map, a power of two */
+	LIMITS = 4096,	    /* entries of the limits map, a power of two */
 	DENIAL_LIMIT = 128, /* denials that a domain may report in a second */
 	OTHER_LIMIT = 64,   /* other events in a second */
 };
@@ -465,27 +471,27 @@ struct event {
 	__u64 pod;
 	__u64 domain;
 	__u64 policy;
-	__u32 kind;
-	__u32 op;
+	__u32 op;     /* from here to addr: what was refused, and why */
 	__u32 access; /* enum access, for files; enum role_flag, for what only a flag governs */
 	__u32 reason; /* enum reason */
 	__u32 rule;
 	__s32 error;
+	__u32 permissive; /* 1: reported only */
 	__u32 family;
 	__u32 protocol;
 	__u32 port;
-	__u32 value;	  /* target pid, capability, bpf command, socket type, enum refusal */
-	__u32 permissive; /* 1: reported only */
-	__u32 pid;	  /* of the process, in the initial pid namespace */
+	__u32 value; /* target pid, capability, bpf command, socket type, enum refusal */
+	__u8 addr[16];
+	__u32 kind; /* enum event_kind */
+	__u32 role;
+	__u32 pid; /* of the process, in the initial pid namespace */
 	__u32 tid;
 	__u32 uid;
-	__u32 role;
 	__u32 repeats;	  /* this denial came again so often since it was first reported */
 	__u32 suppressed; /* denials of this domain that were not reported before this one */
 	__u32 device;	  /* s_dev of the file's filesystem */
 	__u32 path_len;	  /* bytes in path, which is inside that filesystem */
 	__u32 path_cut;	  /* 1: the path is longer */
-	__u8 addr[16];
 	__u8 comm[16];
 	__u8 path[1280]; /* PATH_SIZE, and room for the name that does not fit */
 };

@@ -199,27 +199,28 @@ static __always_inline int reaches(const struct subject *actor, const struct sub
 
 /* What is asked: who wants to do what to which object. */
 struct query {
-	__u32 op; /* enum op */
+	__u32 op; /* from here to addr: as in struct event */
 	__u32 access;
+	__u32 reason;	  /* out: enum reason */
+	__u32 rule;	  /* out: the rule that decided; 0: none */
+	__s32 error;	  /* out: what the refusal returns, positive */
+	__u32 permissive; /* out: reported only */
 	__u32 family;
 	__u32 protocol;
 	__u32 port;
 	__u32 value;
-	__u32 list;	  /* enum port_list */
+	__u8 addr[16];
+	__u32 words[4];	  /* addr in host byte order, for the range search */
+	__u32 chardev;	  /* rdev of a character device */
+	__u8 list;	  /* enum port_list */
+	__u8 member;	  /* the member being asked */
+	__u8 granted;	  /* members from here on enter by this exec: it is their one exec */
 	__u8 alternative; /* 1: any one bit of access is enough */
 	__u8 pathless;	  /* no path to judge: only the flags */
 	__u8 quiet;	  /* the kernel only wonders: no event */
 	__u8 located;	  /* 1: the subject's walk holds all names of leaf */
-	__u8 addr[16];
-	__u32 words[4]; /* addr in host byte order, for the range search */
-	__u32 reason;	/* out: enum reason */
-	__u32 rule;	/* out: the rule that decided; 0: none */
-	__s32 error;	/* out: what the refusal returns, positive */
-	__u32 member;	/* the member being asked */
-	__u32 granted;	/* members from here on enter by this exec: it is their one exec */
-	__u32 chardev;	/* rdev of a character device */
-	__u64 leaf;	/* address of the dentry that is judged */
-	__u64 sock;	/* address of the socket: a UNIX peer, or a datagram's own */
+	__u64 leaf;	  /* address of the dentry that is judged */
+	__u64 sock;	  /* address of the socket: a UNIX peer, or a datagram's own */
 };
 
 #include "event.h"
@@ -242,8 +243,9 @@ static __always_inline int refuse_as(struct subject *s, struct query *q, struct 
 	    q->reason != REASON_ENROLL && q->reason != REASON_NO_GAIN)
 		count(COUNT_FAULT);
 	q->error = error;
+	q->permissive = permissive;
 	if (!q->quiet && !silent)
-		report_denial(s, q, m, p ? p->id : 0, permissive);
+		report_denial(s, q, m, p ? p->id : 0);
 	if (permissive)
 		return 0;
 	/* Not -error: 6.12 loses the bounds of a negated register. */

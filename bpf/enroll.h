@@ -25,7 +25,8 @@ static __always_inline int domain_get(__u64 id)
 static __always_inline void domain_put(__u64 id)
 {
 	struct domain *d = bpf_map_lookup_elem(&domains, &id);
-	__u32 uid, suppressed;
+	__u32 uid, suppressed = 0;
+	struct limit *limit;
 	struct pod *pod;
 	__u64 label;
 	int last;
@@ -34,7 +35,10 @@ static __always_inline void domain_put(__u64 id)
 		return;
 	label = d->pod;
 	uid = d->uid;
-	suppressed = d->suppressed;
+	limit = limit_of(id);
+	if (limit)
+		suppressed = limit->suppressed;
+	forget_limit(id);
 	bpf_map_delete_elem(&domains, &id);
 	pod = bpf_map_lookup_elem(&pods, &label);
 	last = pod && __sync_fetch_and_add(&pod->live, -1) == 1;
@@ -180,6 +184,7 @@ static __always_inline __u32 enter_domain(struct task_struct *t, struct subject 
 	}
 	if (bpf_map_update_elem(&domains, id, fresh, BPF_NOEXIST))
 		return REFUSED_FULL;
+	take_limit(*id);
 	pod = bpf_map_lookup_elem(&pods, label);
 	if (pod && __sync_fetch_and_add(&pod->live, 1) > 0) {
 		pod->domain = *id;
@@ -189,6 +194,7 @@ static __always_inline __u32 enter_domain(struct task_struct *t, struct subject 
 	held.uid = uid;
 	held.live = 1;
 	if (bpf_map_update_elem(&pods, label, &held, BPF_ANY)) {
+		forget_limit(*id);
 		bpf_map_delete_elem(&domains, id);
 		return REFUSED_FULL;
 	}

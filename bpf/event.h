@@ -15,7 +15,31 @@ enum {
 	SECOND = 1000000000,
 	EVENT_HEAD = __builtin_offsetof(struct event, path),
 	EXEC_PATH = 256,
+	/* What was refused, and why: alike in query, event and latest, to be copied and
+	 * compared by words. */
+	MATTER = __builtin_offsetof(struct query, addr) + 16,
 };
+
+typedef __u64 __attribute__((may_alias)) word;
+
+#define matter_at(type, field) (__builtin_offsetof(type, field) - __builtin_offsetof(type, op))
+#define same_matter(field)                                                                         \
+	_Static_assert(matter_at(struct query, field) == matter_at(struct event, field) &&         \
+			       matter_at(struct query, field) ==                                   \
+				       matter_at(struct latest, field) &&                          \
+			       !__builtin_offsetof(struct query, op) &&                            \
+			       !__builtin_offsetof(struct latest, op),                             \
+		       #field)
+same_matter(access);
+same_matter(reason);
+same_matter(rule);
+same_matter(error);
+same_matter(permissive);
+same_matter(family);
+same_matter(protocol);
+same_matter(port);
+same_matter(value);
+same_matter(addr);
 
 /* Writes the path of dentry `leaf` into the event; `located`: the walk holds it. In file.h. */
 int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 located);
@@ -29,54 +53,98 @@ static __always_inline __u64 subject_matter(const struct query *q)
 	return q->leaf || q->family != AF_UNIX ? q->leaf : q->sock;
 }
 
+static __always_inline struct limit *limit_at(__u64 id)
+{
+	__u32 place = id & (LIMITS - 1);
+
+	return bpf_map_lookup_elem(&limits, &place);
+}
+
+/* The domain's limit, or NULL: there is no such domain. */
+static __always_inline struct limit *limit_of(__u64 id)
+{
+	struct limit *l = limit_at(id);
+	struct domain *d;
+
+	if (l && l->domain == id)
+		return l;
+	d = bpf_map_lookup_elem(&domains, &id);
+	return d ? &d->limit : NULL;
+}
+
+/* Place 0 is taken: of what belongs to no domain, such as refused enrollments. */
+static __always_inline void take_limit(__u64 id)
+{
+	struct limit *l = limit_at(id);
+
+	if (l && (id & (LIMITS - 1)))
+		__sync_val_compare_and_swap(&l->domain, 0, id);
+}
+
+static __always_inline void forget_limit(__u64 id)
+{
+	struct limit *l = limit_at(id);
+
+	if (!l || l->domain != id)
+		return;
+	l->window = 0;
+	l->suppressed = 0;
+	l->domain = 0;
+}
+
 /* May this domain report one more? Counts it. `other`: not a denial. */
 static __always_inline int within_limit(__u64 id, __u64 now, __u32 other, __u32 *suppressed)
 {
-	struct domain *d = bpf_map_lookup_elem(&domains, &id);
-	struct tally *n = get_tally();
-	__u32 *reported, *held;
-	__u64 *window;
+	struct limit *l = limit_of(id);
 
 	*suppressed = 0;
-	if (!n)
+	if (!l)
 		return 0;
-	window = d ? &d->window : &n->window;
-	reported = d ? d->reported : n->reported;
-	held = d ? &d->suppressed : &n->suppressed;
-	if (now - *window > SECOND) {
-		*window = now;
-		reported[0] = 0;
-		reported[1] = 0;
+	if (now - l->window > SECOND) {
+		l->window = now;
+		l->reported[0] = 0;
+		l->reported[1] = 0;
 	}
 	if (other)
-		return __sync_fetch_and_add(&reported[1], 1) < OTHER_LIMIT;
-	if (__sync_fetch_and_add(&reported[0], 1) >= DENIAL_LIMIT) {
-		__sync_fetch_and_add(held, 1);
+		return __sync_fetch_and_add(&l->reported[1], 1) < OTHER_LIMIT;
+	if (__sync_fetch_and_add(&l->reported[0], 1) >= DENIAL_LIMIT) {
+		__sync_fetch_and_add(&l->suppressed, 1);
 		return 0;
 	}
-	if (*held)
-		*suppressed = __sync_lock_test_and_set(held, 0);
+	if (l->suppressed)
+		*suppressed = __sync_lock_test_and_set(&l->suppressed, 0);
 	return 1;
 }
 
 /* Denials of a domain that can no longer be told one by one. */
 static __always_inline void add_suppressed(__u64 id, __u32 number)
 {
-	struct domain *d = bpf_map_lookup_elem(&domains, &id);
+	struct limit *l = limit_of(id);
 
-	if (d)
-		__sync_fetch_and_add(&d->suppressed, number);
+	if (l)
+		__sync_fetch_and_add(&l->suppressed, number);
 }
 
 static __always_inline void send(struct event *e)
 {
 	__u32 len = e->path_len;
+	struct event *r;
 
 	opaque(len);
-	if (len > PATH_SIZE)
-		len = PATH_SIZE;
-	if (bpf_ringbuf_output(&events, e, EVENT_HEAD + ((len + 7) & ~7U), 0))
+	if (len) {
+		if (len > PATH_SIZE)
+			len = PATH_SIZE;
+		if (bpf_ringbuf_output(&events, e, EVENT_HEAD + ((len + 7) & ~7U), 0))
+			count(COUNT_LOST);
+		return;
+	}
+	r = bpf_ringbuf_reserve(&events, EVENT_HEAD, 0);
+	if (!r) {
 		count(COUNT_LOST);
+		return;
+	}
+	__builtin_memcpy(r, e, EVENT_HEAD);
+	bpf_ringbuf_submit(r, 0);
 }
 
 static __always_inline struct event *denial_at(__u64 number)
@@ -108,22 +176,40 @@ static __always_inline void tell_repeats(struct subject *s)
 static __always_inline int same_as_latest(const struct latest *l, const struct query *q,
 					  const struct member *m)
 {
-	return l->number && l->op == q->op && l->access == q->access && l->reason == q->reason &&
-	       l->rule == q->rule && l->leaf == subject_matter(q) && l->value == q->value &&
-	       l->port == q->port && l->role == m->role && l->domain == m->domain &&
-	       !__builtin_memcmp(l->addr, q->addr, sizeof(l->addr));
+	const word *a = (const word *)l, *b = (const word *)q;
+
+	if (!l->number || l->leaf != subject_matter(q))
+		return 0;
+	for (__u32 i = 0; i < MATTER / sizeof(word); i++) {
+		if (a[i] != b[i])
+			return 0;
+	}
+	return l->role == m->role && l->domain == m->domain;
+}
+
+/* Who does it: the calling thread. */
+static __always_inline void sign(struct event *e)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	const word *comm = (const word *)t->comm;
+	word *to = (word *)e->comm;
+
+	e->pid = t->tgid;
+	e->tid = t->pid;
+	e->uid = t->cred->uid.val;
+	to[0] = comm[0];
+	to[1] = comm[1];
 }
 
 /* Report a denial. Global: verified once. s is NULL for a task that is no subject yet. */
-__noinline int report_denial(struct subject *s, struct query *q, struct member *m, __u64 policy,
-			     __u32 permissive)
+__noinline int report_denial(struct subject *s, struct query *q, struct member *m, __u64 policy)
 {
-	__u64 now = bpf_ktime_get_boot_ns(), id, number;
-	struct tally *n = get_tally();
+	__u64 now = bpf_ktime_get_boot_ns(), number;
 	__u32 place, suppressed;
 	struct event *e;
+	struct tally *n;
 
-	if (!q || !m || !n)
+	if (!q || !m)
 		return 0;
 	if (s && same_as_latest(&s->latest, q, m)) {
 		count(COUNT_REPEATED);
@@ -142,39 +228,28 @@ __noinline int report_denial(struct subject *s, struct query *q, struct member *
 			s->latest.number = 0;
 		return 0;
 	}
+	n = get_tally();
+	if (!n)
+		return 0;
 	number = __sync_fetch_and_add(&n->denials, 1) + 1;
 	place = number & (DENIALS - 1);
 	e = bpf_map_lookup_elem(&denials, &place);
 	if (!e)
 		return 0;
-	id = bpf_get_current_pid_tgid();
 	e->number = 0; /* not whole until the end */
 	e->time = now;
 	e->pod = m->pod;
 	e->domain = m->domain;
 	e->policy = policy;
+	__builtin_memcpy(&e->op, q, MATTER);
 	e->kind = EVENT_DENIAL;
-	e->op = q->op;
-	e->access = q->access;
-	e->reason = q->reason;
-	e->rule = q->rule;
-	e->error = q->error;
-	e->family = q->family;
-	e->protocol = q->protocol;
-	e->port = q->port;
-	e->value = q->value;
-	e->permissive = permissive;
-	e->pid = id >> 32;
-	e->tid = (__u32)id;
-	e->uid = (__u32)bpf_get_current_uid_gid();
 	e->role = m->role;
+	sign(e);
 	e->repeats = 0;
 	e->suppressed = suppressed;
 	e->device = 0;
 	e->path_len = 0;
 	e->path_cut = 0;
-	__builtin_memcpy(e->addr, q->addr, sizeof(e->addr));
-	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	if (q->leaf && s)
 		file_path(&s->walk, e, q->leaf, q->located);
 	else if (q->family == AF_UNIX && q->sock)
@@ -184,19 +259,13 @@ __noinline int report_denial(struct subject *s, struct query *q, struct member *
 	if (s) {
 		struct latest *l = &s->latest;
 
-		l->number = number;
+		__builtin_memcpy(l, q, MATTER);
 		l->leaf = subject_matter(q);
 		l->domain = m->domain;
+		l->number = number;
 		l->told = now;
-		l->op = q->op;
-		l->access = q->access;
-		l->reason = q->reason;
-		l->rule = q->rule;
-		l->role = m->role;
-		l->value = q->value;
-		l->port = q->port;
 		l->repeats = 0;
-		__builtin_memcpy(l->addr, q->addr, sizeof(l->addr));
+		l->role = m->role;
 	}
 	return 0;
 }
@@ -204,7 +273,6 @@ __noinline int report_denial(struct subject *s, struct query *q, struct member *
 /* An event that is no denial, with room for a short path; NULL: lost. */
 static __always_inline struct event *lifecycle(__u32 kind)
 {
-	__u64 id = bpf_get_current_pid_tgid();
 	struct event *e = bpf_ringbuf_reserve(&events, EVENT_HEAD + EXEC_PATH, 0);
 
 	if (!e) {
@@ -214,10 +282,7 @@ static __always_inline struct event *lifecycle(__u32 kind)
 	__builtin_memset(e, 0, EVENT_HEAD);
 	e->kind = kind;
 	e->time = bpf_ktime_get_boot_ns();
-	e->pid = id >> 32;
-	e->tid = (__u32)id;
-	e->uid = (__u32)bpf_get_current_uid_gid();
-	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	sign(e);
 	return e;
 }
 

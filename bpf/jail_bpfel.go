@@ -60,16 +60,13 @@ const (
 )
 
 type JailDomain struct {
-	_          structs.HostLayout
-	Pod        uint64
-	Uid        uint32
-	Depth      uint32
-	Window     uint64
-	Reported   [2]uint32
-	Suppressed uint32
-	Pad        uint32
-	Live       int64
-	List       [8]JailMember
+	_     structs.HostLayout
+	Limit JailLimit
+	Pod   uint64
+	Uid   uint32
+	Depth uint32
+	Live  int64
+	List  [8]JailMember
 }
 
 type JailEntrant struct {
@@ -93,27 +90,27 @@ type JailEvent struct {
 	Pod        uint64
 	Domain     uint64
 	Policy     uint64
-	Kind       uint32
 	Op         uint32
 	Access     uint32
 	Reason     uint32
 	Rule       uint32
 	Error      int32
+	Permissive uint32
 	Family     uint32
 	Protocol   uint32
 	Port       uint32
 	Value      uint32
-	Permissive uint32
+	Addr       [16]uint8
+	Kind       uint32
+	Role       uint32
 	Pid        uint32
 	Tid        uint32
 	Uid        uint32
-	Role       uint32
 	Repeats    uint32
 	Suppressed uint32
 	Device     uint32
 	PathLen    uint32
 	PathCut    uint32
-	Addr       [16]uint8
 	Comm       [16]uint8
 	Path       [1280]uint8
 }
@@ -134,6 +131,15 @@ type JailFileState uint32
 const (
 	JailFileStateSTATE_NOWHERE JailFileState = 0
 )
+
+type JailLimit struct {
+	_          structs.HostLayout
+	Domain     uint64
+	Window     uint64
+	Reported   [2]uint32
+	Suppressed uint32
+	Pad        uint32
+}
 
 type JailMember struct {
 	_      structs.HostLayout
@@ -383,20 +389,24 @@ type JailSubject struct {
 	Pad         uint32
 	List        [8]JailMember
 	Latest      struct {
-		_       structs.HostLayout
-		Number  uint64
-		Leaf    uint64
-		Domain  uint64
-		Told    uint64
-		Op      uint32
-		Access  uint32
-		Reason  uint32
-		Rule    uint32
-		Role    uint32
-		Value   uint32
-		Port    uint32
-		Repeats uint32
-		Addr    [16]uint8
+		_          structs.HostLayout
+		Op         uint32
+		Access     uint32
+		Reason     uint32
+		Rule       uint32
+		Error      int32
+		Permissive uint32
+		Family     uint32
+		Protocol   uint32
+		Port       uint32
+		Value      uint32
+		Addr       [16]uint8
+		Leaf       uint64
+		Domain     uint64
+		Number     uint64
+		Told       uint64
+		Repeats    uint32
+		Role       uint32
 	}
 	Walk struct {
 		_      structs.HostLayout
@@ -427,13 +437,9 @@ type JailSubjectInfo struct {
 }
 
 type JailTally struct {
-	_          structs.HostLayout
-	Domains    uint64
-	Denials    uint64
-	Window     uint64
-	Reported   [2]uint32
-	Suppressed uint32
-	Pad        uint32
+	_       structs.HostLayout
+	Domains uint64
+	Denials uint64
 }
 
 type JailTold struct {
@@ -459,6 +465,7 @@ const (
 	JailMapDomains            = "domains"
 	JailMapEntrants           = "entrants"
 	JailMapEvents             = "events"
+	JailMapLimits             = "limits"
 	JailMapPendingEnrollments = "pending_enrollments"
 	JailMapPods               = "pods"
 	JailMapPolicies           = "policies"
@@ -592,6 +599,7 @@ type JailMapSpecs struct {
 	Domains            *ebpf.MapSpec `ebpf:"domains"`
 	Entrants           *ebpf.MapSpec `ebpf:"entrants"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
+	Limits             *ebpf.MapSpec `ebpf:"limits"`
 	PendingEnrollments *ebpf.MapSpec `ebpf:"pending_enrollments"`
 	Pods               *ebpf.MapSpec `ebpf:"pods"`
 	Policies           *ebpf.MapSpec `ebpf:"policies"`
@@ -641,6 +649,7 @@ type JailMaps struct {
 	Domains            *ebpf.Map `ebpf:"domains"`
 	Entrants           *ebpf.Map `ebpf:"entrants"`
 	Events             *ebpf.Map `ebpf:"events"`
+	Limits             *ebpf.Map `ebpf:"limits"`
 	PendingEnrollments *ebpf.Map `ebpf:"pending_enrollments"`
 	Pods               *ebpf.Map `ebpf:"pods"`
 	Policies           *ebpf.Map `ebpf:"policies"`
@@ -663,6 +672,7 @@ func (m *JailMaps) Close() error {
 		m.Domains,
 		m.Entrants,
 		m.Events,
+		m.Limits,
 		m.PendingEnrollments,
 		m.Pods,
 		m.Policies,

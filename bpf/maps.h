@@ -41,7 +41,7 @@ struct {
 	__type(value, struct control);
 } control_block SEC(".maps");
 
-/* What the programs count up: domain ids, denials, the limit of what has no domain. */
+/* What the programs count up: domain ids, denials. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -143,6 +143,15 @@ struct {
 	__type(key, __u64);
 	__type(value, struct domain);
 } domains SEC(".maps");
+
+/* Domain id modulo the size -> how much the domain may still report; 0: what belongs to no
+ * domain. Made and removed with the domain, where no other domain has the place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LIMITS);
+	__type(key, __u32);
+	__type(value, struct limit);
+} limits SEC(".maps");
 
 /* Pod -> who holds it. Made and removed with its domains. */
 struct {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -276,7 +277,7 @@ func TestShortAndLyingEventsAreRefused(t *testing.T) {
 		t.Errorf("short: %v", err)
 	}
 	lying := bytes.Clone(whole)
-	binary.LittleEndian.PutUint32(lying[eventHead-40:], 1<<31) // path_len
+	binary.LittleEndian.PutUint32(lying[unsafe.Offsetof(bpf.JailEvent{}.PathLen):], 1<<31) // path_len
 	if _, err := r.Resolve(lying); err == nil {
 		t.Error("a path beyond the event's end was read")
 	}
