@@ -224,7 +224,9 @@ struct walk {
 
 /* The subject's latest denial, so that the same one again is only counted. */
 struct latest {
-	__u32 op; /* from here to addr: as in struct event */
+	__u32 port; /* from here to addr: as in struct event */
+	__u32 value;
+	__u32 op;
 	__u32 access;
 	__u32 reason;
 	__u32 rule;
@@ -232,8 +234,6 @@ struct latest {
 	__u32 permissive;
 	__u32 family;
 	__u32 protocol;
-	__u32 port;
-	__u32 value;
 	__u8 addr[16];
 	__u64 leaf;
 	__u64 domain;
@@ -471,7 +471,9 @@ struct event {
 	__u64 pod;
 	__u64 domain;
 	__u64 policy;
-	__u32 op;     /* from here to addr: what was refused, and why */
+	__u32 port;   /* from here to addr: what was refused, and why */
+	__u32 value;  /* target pid, capability, bpf command, socket type, enum refusal */
+	__u32 op;     /* enum op */
 	__u32 access; /* enum access, for files; enum role_flag, for what only a flag governs */
 	__u32 reason; /* enum reason */
 	__u32 rule;
@@ -479,8 +481,6 @@ struct event {
 	__u32 permissive; /* 1: reported only */
 	__u32 family;
 	__u32 protocol;
-	__u32 port;
-	__u32 value; /* target pid, capability, bpf command, socket type, enum refusal */
 	__u8 addr[16];
 	__u32 kind; /* enum event_kind */
 	__u32 role;

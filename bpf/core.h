@@ -199,7 +199,9 @@ static __always_inline int reaches(const struct subject *actor, const struct sub
 
 /* What is asked: who wants to do what to which object. */
 struct query {
-	__u32 op; /* from here to addr: as in struct event */
+	__u32 port; /* from here to addr: as in struct event */
+	__u32 value;
+	__u32 op; /* enum op */
 	__u32 access;
 	__u32 reason;	  /* out: enum reason */
 	__u32 rule;	  /* out: the rule that decided; 0: none */
@@ -207,8 +209,6 @@ struct query {
 	__u32 permissive; /* out: reported only */
 	__u32 family;
 	__u32 protocol;
-	__u32 port;
-	__u32 value;
 	__u8 addr[16];
 	__u32 words[4];	  /* addr in host byte order, for the range search */
 	__u32 chardev;	  /* rdev of a character device */

@@ -22,14 +22,16 @@ enum {
 
 typedef __u64 __attribute__((may_alias)) word;
 
-#define matter_at(type, field) (__builtin_offsetof(type, field) - __builtin_offsetof(type, op))
+#define matter_at(type, field) (__builtin_offsetof(type, field) - __builtin_offsetof(type, port))
 #define same_matter(field)                                                                         \
 	_Static_assert(matter_at(struct query, field) == matter_at(struct event, field) &&         \
 			       matter_at(struct query, field) ==                                   \
 				       matter_at(struct latest, field) &&                          \
-			       !__builtin_offsetof(struct query, op) &&                            \
-			       !__builtin_offsetof(struct latest, op),                             \
+			       !__builtin_offsetof(struct query, port) &&                          \
+			       !__builtin_offsetof(struct latest, port),                           \
 		       #field)
+same_matter(value);
+same_matter(op);
 same_matter(access);
 same_matter(reason);
 same_matter(rule);
@@ -37,8 +39,6 @@ same_matter(error);
 same_matter(permissive);
 same_matter(family);
 same_matter(protocol);
-same_matter(port);
-same_matter(value);
 same_matter(addr);
 
 /* Writes the path of dentry `leaf` into the event; `located`: the walk holds it. In file.h. */
@@ -241,7 +241,7 @@ __noinline int report_denial(struct subject *s, struct query *q, struct member *
 	e->pod = m->pod;
 	e->domain = m->domain;
 	e->policy = policy;
-	__builtin_memcpy(&e->op, q, MATTER);
+	__builtin_memcpy(&e->port, q, MATTER);
 	e->kind = EVENT_DENIAL;
 	e->role = m->role;
 	sign(e);

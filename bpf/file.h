@@ -398,57 +398,36 @@ __noinline int file_verdict(struct subject *s, struct policy *p, struct query *q
 	return state < 0 ? 0 : accept(p, q, inner, state);
 }
 
-struct spell {
-	struct walk *walk;
-	struct event *event;
-	__u32 next; /* levels left to write */
-	__u32 at;   /* bytes written */
-};
-
-/* Appends "/" and a name. */
-static long spell_one(__u32 i, struct spell *p)
-{
-	__u32 slot, len, at = p->at;
-
-	if (!p->next)
-		return 1;
-	p->next--;
-	slot = p->next & (WALK_LEVELS - 1);
-	len = p->walk->len[slot];
-	opaque(at);
-	opaque(len);
-	if (len > NAME_LIMIT || at + len >= PATH_SIZE) {
-		p->event->path_cut = 1;
-		return 1;
-	}
-	p->event->path[at & (PATH_SIZE - 1)] = '/';
-	at++;
-	len &= NAME_LIMIT;
-	if (bpf_probe_read_kernel(&p->event->path[at & (PATH_SIZE - 1)], len,
-				  (void *)p->walk->name[slot]))
-		return 1;
-	p->at = at + len;
-	return 0;
-}
-
 __noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 located)
 {
-	struct spell p = { .walk = w, .event = e };
+	__u32 next, at = 0;
 
 	if (!w || !e)
 		return 0;
 	if (!located)
 		file_locate(w, leaf);
 	e->device = w->device;
-	p.next = w->levels;
-	bpf_loop(WALK_LEVELS, spell_one, &p, 0);
-	if (p.next)
-		e->path_cut = 1;
-	e->path_len = p.at;
-	if (!p.at && !e->path_cut) {
-		e->path[0] = '/';
-		e->path_len = 1;
+	next = w->levels;
+	for (__u32 i = 0; i < WALK_LEVELS && next; i++) {
+		__u32 slot = (next - 1) & (WALK_LEVELS - 1), len = w->len[slot];
+
+		opaque(at);
+		opaque(len);
+		if (len > NAME_LIMIT || at + len >= PATH_SIZE)
+			break;
+		e->path[at & (PATH_SIZE - 1)] = '/';
+		at++;
+		if (bpf_probe_read_kernel(&e->path[at & (PATH_SIZE - 1)], len & NAME_LIMIT,
+					  (void *)w->name[slot]))
+			break;
+		at += len;
+		next--;
 	}
+	if (next)
+		e->path_cut = 1;
+	if (!at && !next)
+		e->path[at++] = '/';
+	e->path_len = at;
 	return 0;
 }
 

@@ -90,6 +90,8 @@ type JailEvent struct {
 	Pod        uint64
 	Domain     uint64
 	Policy     uint64
+	Port       uint32
+	Value      uint32
 	Op         uint32
 	Access     uint32
 	Reason     uint32
@@ -98,8 +100,6 @@ type JailEvent struct {
 	Permissive uint32
 	Family     uint32
 	Protocol   uint32
-	Port       uint32
-	Value      uint32
 	Addr       [16]uint8
 	Kind       uint32
 	Role       uint32
@@ -390,6 +390,8 @@ type JailSubject struct {
 	List        [8]JailMember
 	Latest      struct {
 		_          structs.HostLayout
+		Port       uint32
+		Value      uint32
 		Op         uint32
 		Access     uint32
 		Reason     uint32
@@ -398,8 +400,6 @@ type JailSubject struct {
 		Permissive uint32
 		Family     uint32
 		Protocol   uint32
-		Port       uint32
-		Value      uint32
 		Addr       [16]uint8
 		Leaf       uint64
 		Domain     uint64
