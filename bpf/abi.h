@@ -9,7 +9,7 @@
 #define JAIL_ABI_H
 
 enum abi {
-	ABI_VERSION = 1,
+	ABI_VERSION = 2,
 	ROLE_DEPTH = 8,	      /* roles stacked on one subject */
 	NAME_SIZE = 32,	      /* bytes of a role name, NUL included */
 	POLICY_SLOTS = 16384, /* roles, and policies, that may live at once; slot 0 is never used */

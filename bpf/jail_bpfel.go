@@ -16,7 +16,7 @@ import (
 type JailAbi uint32
 
 const (
-	JailAbiABI_VERSION  JailAbi = 1
+	JailAbiABI_VERSION  JailAbi = 2
 	JailAbiROLE_DEPTH   JailAbi = 8
 	JailAbiNAME_SIZE    JailAbi = 32
 	JailAbiPOLICY_SLOTS JailAbi = 16384

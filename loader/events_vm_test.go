@@ -70,6 +70,8 @@ func childMain(args []string) error {
 		}
 		errno, _ := errnoOf(err)
 		fmt.Println(errno)
+	case "wait":
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	case "open":
 		fd, err := unix.Open(args[1], unix.O_RDONLY, 0)
 		if err == nil {
@@ -220,16 +222,65 @@ func TestRepeatedDenialIsToldOnceAndCountedExactly(t *testing.T) {
 }
 
 func TestDenialsOverTheLimitAreCountedExactly(t *testing.T) {
+	overTheLimit(t, testKernel(t), 502)
+}
+
+// Where two domains share a place in the limits map, the newer one's limit is its own.
+func TestDomainsThatMeetInTheLimitsMapHaveTheirOwnLimits(t *testing.T) {
 	k := testKernel(t)
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = []string{eventChild, "enter", fmt.Sprint(isolated), "608", "enforced", "wait"}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for alive := false; !alive; time.Sleep(10 * time.Millisecond) {
+		if alive, err = k.PodAlive(608); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var tally bpf.JailTally
+	var limit bpf.JailLimit
+	tallies, limits := k.maps["tallies"], k.maps["limits"]
+	if err := tallies.Lookup(uint32(0), &tally); err != nil {
+		t.Fatal(err)
+	}
+	first := tally.Domains
+	tally.Domains += uint64(limits.MaxEntries()) - 1
+	if err := tallies.Put(uint32(0), tally); err != nil {
+		t.Fatal(err)
+	}
+	overTheLimit(t, k, 609)
+	if err := limits.Lookup(uint32(first)&(limits.MaxEntries()-1), &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Domain != first || limit.Suppressed != 0 || limit.Reported[0] != 0 {
+		t.Errorf("the first domain, %d, has %+v", first, limit)
+	}
+	_ = stdin.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	untilPodEnd(t, k, 608)
+	if err := limits.Lookup(uint32(first)&(limits.MaxEntries()-1), &limit); err != nil || limit.Domain != 0 {
+		t.Errorf("after its end: %+v, %v", limit, err)
+	}
+}
+
+func overTheLimit(t *testing.T, k *Kernel, pod uint64) {
+	t.Helper()
 	drain(t, k)
 	before := counts(t, k)
 	const tries = 5000
-	jailedChild(t, isolated, 502, "connect", fmt.Sprint(tries), "1001", "1002")
-	list := untilPodEnd(t, k, 502)
+	jailedChild(t, isolated, int(pod), "connect", fmt.Sprint(tries), "1001", "1002")
+	list := untilPodEnd(t, k, pod)
 	numbers := make(map[uint64]uint32) // repeats of each
 	sum := uint32(0)
 	for _, e := range list {
-		if e.Pod != 502 {
+		if e.Pod != pod {
 			continue
 		}
 		if e.Kind == "denial" {
