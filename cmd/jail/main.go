@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"jail/launcher"
+	_ "jail/launcher/firststage" // runs before main, where the linker was told so
 )
 
 // Exit statuses. Those of run are env(1)'s, so that they differ from most commands'.

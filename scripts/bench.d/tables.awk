@@ -42,10 +42,10 @@ END {
 	}
 
 	print "\nStart-up in guest instructions: fork, exec, exit and wait, jail's programs pinned\n"
-	format = "%-52s %12s %12s\n"
-	printf format, "command", "as root", "as user"
+	format = "%-52s %12s %12s %12s\n"
+	printf format, "command", "as root", "as user", "set-user-ID"
 	for (i = 1; i <= nstarts; i++)
-		printf format, starts[i], value["start-root", starts[i]], value["start-user", starts[i]]
+		printf format, starts[i], value["start-root", starts[i]], value["start-user", starts[i]], value["start-setuid", starts[i]]
 
 	print "\nTargets (issue 2)\n"
 	target("open+close, loaded and unjailed", ratio("loaded", "open+close, 5 deep"), 1.03)
@@ -54,4 +54,5 @@ END {
 	target("fork+exec, loaded and unjailed", ratio("loaded", "fork+exec+wait"), 1.04)
 	start_target("root")
 	start_target("user")
+	start_target("setuid")
 }
