@@ -21,6 +21,8 @@ var (
 	file  [4096]byte     // the command's path; PATH_MAX
 )
 
+var _ = []any{entry, start, &stack, &tls} // the linker and the assembly name them
+
 // request is what the command line asks for.
 type request struct {
 	roles   [bpf.JailAbiROLE_DEPTH]uintptr
