@@ -125,6 +125,16 @@ static __always_inline int is_root(struct task_struct *t)
 	return (caps >> CAP_SYS_ADMIN) & 1;
 }
 
+/* Does the arming name an ad-hoc role? Those live as long as a domain lists them. */
+static __always_inline int names_adhoc(const struct pending *p)
+{
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i < p->count && p->roles[i] >= ADHOC_ROLE)
+			return 1;
+	}
+	return 0;
+}
+
 /*
  * The domain that an enrollment enters: the pod's own for the same user with the same
  * list, or for root outside any jail; else a new one. 0, or an enum refusal.
@@ -152,7 +162,9 @@ static __always_inline __u32 enter_domain(struct task_struct *t, struct subject 
 			if (pod->uid != uid && !outside)
 				return REFUSED_POD;
 			d = bpf_map_lookup_elem(&domains, &newest);
-			if (d && (outside || (d->uid == uid && same_list(d, s, p))) &&
+			if (d &&
+			    ((outside && !names_adhoc(p)) ||
+			     (d->uid == uid && same_list(d, s, p))) &&
 			    __sync_fetch_and_add(&d->live, 1) > 0) {
 				*id = newest;
 				*label = wanted;
