@@ -190,6 +190,10 @@ func startChild(t *testing.T, mode string, env ...string) (*exec.Cmd, io.WriteCl
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // after a failure; without effect on what has ended
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
 	return cmd, stdin, bufio.NewReader(stdout)
 }
 

@@ -15,6 +15,7 @@ type AdHoc struct {
 	Network []NetworkRule
 	Unix    []Text
 	NoNet   bool // no network at all
+	DNS     bool // what `dns = true` opens
 }
 
 // AdHocName is the name of a role that is made of options alone.
@@ -22,7 +23,7 @@ const AdHocName = "adhoc"
 
 // Empty tells whether there are no rules.
 func (a *AdHoc) Empty() bool {
-	return len(a.Files)+len(a.Network)+len(a.Unix) == 0 && !a.NoNet
+	return len(a.Files)+len(a.Network)+len(a.Unix) == 0 && !a.NoNet && !a.DNS
 }
 
 // AddTo is a private copy of a role with the rules added.
@@ -33,7 +34,7 @@ func (a *AdHoc) AddTo(r *Role) *Role {
 	c.Files = append(c.Files, a.files()...)
 	if a.NoNet {
 		c.closeNetwork(noNetPlace)
-		c.Network = nil
+		c.Network, c.DNS = nil, false
 		for i, s := range c.sets {
 			if len(s.Network) > 0 {
 				own := *s
@@ -42,6 +43,7 @@ func (a *AdHoc) AddTo(r *Role) *Role {
 			}
 		}
 	}
+	a.openDNS(c)
 	c.Network = append(c.Network, a.Network...)
 	c.Unix = append(c.Unix, a.Unix...)
 	return c
@@ -87,12 +89,24 @@ func (a *AdHoc) Alone(env Env) (*Role, error) {
 		r.closeNetwork(a.Network[0].Place)
 	case len(a.Unix) > 0:
 		r.closeNetwork(a.Unix[0].Place)
+	case a.DNS:
+		r.closeNetwork(dnsPlace)
 	}
+	a.openDNS(r)
 	r.Network, r.Unix = slices.Clone(a.Network), slices.Clone(a.Unix)
 	return r, nil
 }
 
-var noNetPlace = Place{File: "command line: --no-net"}
+var (
+	noNetPlace = Place{File: "command line: --no-net"}
+	dnsPlace   = Place{File: "command line: --dns"}
+)
+
+func (a *AdHoc) openDNS(r *Role) {
+	if a.DNS {
+		r.DNS, r.places["dns"] = true, dnsPlace
+	}
+}
 
 // close takes a flag from the role, because of what is written at the place.
 func (r *Role) close(flag Flags, key string, at Place) {

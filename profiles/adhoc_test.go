@@ -91,6 +91,7 @@ func TestAdHocNetworkBecomesAnAllowList(t *testing.T) {
 		{"--connect 443", AdHoc{Network: rules}, "true false false"},
 		{"--unix @x", AdHoc{Unix: []Text{{Value: "@x"}}}, "false false false"},
 		{"--no-net", AdHoc{NoNet: true}, "false false false"},
+		{"--dns", AdHoc{DNS: true}, "false false false"},
 	} {
 		role, err := c.rules.Alone(adHocEnv())
 		if err != nil {
@@ -130,9 +131,36 @@ func TestAdHocRulesOnACopyLeaveTheRoleAlone(t *testing.T) {
 	if len(none.AllRules().Network) != 0 || none.Flags.Has(AllowNetwork) || len(none.Families) != 0 {
 		t.Errorf("--no-net left network: %s", none.TOML())
 	}
+	if (&AdHoc{DNS: true}).AddTo(none).DNS != true || none.DNS {
+		t.Error("--dns is not the copy's alone")
+	}
 	role.Name = strings.Repeat("n", MaxNameLength)
 	if name := (&AdHoc{}).AddTo(role).Name; CheckName(name) != nil {
 		t.Errorf("name %s: %v", name, CheckName(name))
+	}
+}
+
+func TestAdHocDNSOpensTheResolversAndNothingElse(t *testing.T) {
+	env := adHocEnv()
+	env.Resolvers = []netip.Addr{netip.MustParseAddr("192.0.2.53")}
+	role, err := (&AdHoc{DNS: true}).Alone(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := role.Compile(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		to   string
+		port uint16
+		want bool
+	}{{"192.0.2.53", 53, true}, {"192.0.2.53", 54, false}, {"192.0.2.54", 53, false}} {
+		for _, protocol := range []Protocol{TCP, UDP} {
+			if got, _ := p.Verdict(protocol, Connect, netip.MustParseAddr(c.to), c.port); got != c.want {
+				t.Errorf("%v to %s port %d: %v", protocol, c.to, c.port, got)
+			}
+		}
 	}
 }
 

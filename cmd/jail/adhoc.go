@@ -31,6 +31,7 @@ type adHocFlags struct {
 	Bind    []string `sep:"none" placeholder:"TARGET" help:"Allow binding [ADDR:]PORT[/udp]."`
 	Unix    []string `sep:"none" placeholder:"PATH" help:"Allow the UNIX socket PATH, or the abstract @NAME."`
 	NoNet   bool     `help:"Close the network, and all unusual socket families."`
+	DNS     bool     `name:"dns" help:"Allow asking the machine's name servers and its local resolver."`
 	Resolve bool     `help:"Look up host names in --connect and --bind, once, now."`
 }
 
@@ -50,9 +51,9 @@ func (o option) place() profiles.Place { return profiles.Place{File: "command li
 
 // rules reads the options.
 func (f *adHocFlags) rules(a *app) (*profiles.AdHoc, error) {
-	r := &profiles.AdHoc{NoNet: f.NoNet}
-	if f.NoNet && len(f.Connect)+len(f.Bind) > 0 {
-		return nil, errors.New("--no-net contradicts --connect and --bind: leave one out")
+	r := &profiles.AdHoc{NoNet: f.NoNet, DNS: f.DNS}
+	if f.NoNet && (f.DNS || len(f.Connect)+len(f.Bind) > 0) {
+		return nil, errors.New("--no-net contradicts --connect, --bind and --dns: leave one out")
 	}
 	cwd, err := workingDirectory()
 	if err != nil {

@@ -38,7 +38,7 @@ type launchFlags struct {
 
 // Help is the rest of the help.
 func (runCmd) Help() string {
-	return `Rules without --role start from "permissive"; an area that they mention becomes an allow-list: files by -r, -w and -x (what programs read in order to start is added), network by --connect, --bind and --unix. Without any -x, exec is not restricted. With --role they add to a private copy of each role. They need root.
+	return `Rules without --role start from "permissive"; an area that they mention becomes an allow-list: files by -r, -w and -x (what programs read in order to start is added), network by --connect, --bind, --unix and --dns. Without any -x, exec is not restricted. With --role they add to a private copy of each role. They need root.
 
 The command replaces jail: same process, same descriptors 0 to 2, and its own exit status. Options end at "--" or at the first word that is none. Root loads the kernel part where that has not been done; for others no_new_privs is set.
 
