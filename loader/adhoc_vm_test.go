@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jail/bpf"
 	"jail/profiles"
 )
 
@@ -152,7 +153,7 @@ func reloadRoles(version string) []*profiles.Role {
 id = 150
 allow_file_access = true
 allow_exec = true
-users = ["*"]
+users = ["root"]
 [[roles.steady.files]]
 path = "/etc/shadow"
 deny = true
@@ -198,7 +199,7 @@ func startChild(t *testing.T, mode string, env ...string) (*exec.Cmd, io.WriteCl
 }
 
 // holdings counts what the kernel part holds for policies and roles.
-type holdings struct{ roles, listed, policies, starts int }
+type holdings struct{ roles, listed, policies, starts, entrants int }
 
 func (k *Kernel) holdings(t *testing.T) (h holdings) {
 	t.Helper()
@@ -224,6 +225,10 @@ func (k *Kernel) holdings(t *testing.T) (h holdings) {
 	var state uint32
 	for it := k.maps["starts"].Iterate(); it.Next(&key, &state); {
 		h.starts++
+	}
+	var entrant bpf.JailEntrant
+	for it := k.maps["entrants"].Iterate(); it.Next(&entrant, &state); {
+		h.entrants++
 	}
 	return h
 }
@@ -338,7 +343,7 @@ func TestKillAtAnyStepOfAReloadLeavesEveryRoleWhole(t *testing.T) {
 			t.Errorf("%s: was not reached: %v", at, err)
 		}
 		after := collected(t, k)
-		if after.roles != before.roles || after.listed != before.listed || after.policies != before.policies {
+		if after.roles != before.roles || after.listed != before.listed || after.policies != before.policies || after.entrants != before.entrants {
 			t.Errorf("killed at %q: %+v, before %+v", at, after, before)
 		}
 		s, err := k.share()

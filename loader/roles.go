@@ -299,8 +299,11 @@ func (k *Kernel) putEntrants(id uint64, list []profiles.Entrant) error {
 	return nil
 }
 
-// freeEntrants removes the entrants of policies that are gone.
+// freeEntrants removes the entrants of policies that are about to go.
 func (k *Kernel) freeEntrants(gone map[uint64]bool) error {
+	if len(gone) == 0 {
+		return nil
+	}
 	entrants, err := k.table("entrants")
 	if err != nil {
 		return err
@@ -537,13 +540,21 @@ func (k *Kernel) freePolicies(slots []uint32) error {
 	if err != nil {
 		return err
 	}
+	// While a policy's id is in its slot, what an interrupted pass left is found again.
 	gone := make(map[uint64]bool)
+	for _, slot := range slots {
+		if id := s.policies[slot].Id; id != 0 {
+			gone[id] = true
+		}
+	}
+	if err := k.freeEntrants(gone); err != nil {
+		return err
+	}
 	for _, slot := range slots {
 		p := &s.policies[slot]
 		if p.Id == 0 {
 			continue
 		}
-		gone[p.Id] = true
 		list, err := k.readTables(slot, p.StartsAt, p.StartsLen*startBytes)
 		if err != nil {
 			return err
@@ -567,7 +578,7 @@ func (k *Kernel) freePolicies(slots []uint32) error {
 			p.Pages = 0
 		}
 	}
-	return k.freeEntrants(gone)
+	return nil
 }
 
 // deleteKeys deletes what is there of the keys.
