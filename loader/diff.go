@@ -15,7 +15,7 @@ type RoleChange struct {
 	Role string   `json:"role"`
 	ID   uint32   `json:"id"`
 	Kind string   `json:"kind"` // new, changed or orphaned
-	What []string `json:"what"` // of a changed role: the facts that differ
+	What []string `json:"what"` // of a changed role: the facts that differ; rules that go with "- ", that come with "+ "
 }
 
 // Diff compares the roles with what is loaded, and changes nothing. What InstallRoles would
@@ -91,7 +91,11 @@ func (k *Kernel) diffPolicy(s *shared, c compiled) ([]string, error) {
 	}
 	changed := held.Flags ^ next.Flags
 	differs("mode", profiles.Flags(changed).Has(profiles.ModePermissive))
-	differs("users", profiles.Flags(changed).Has(profiles.OpenToAll))
+	entrants, err := k.sameEntrants(held.Id, c.policy.Entrants)
+	if err != nil {
+		return nil, err
+	}
+	differs("users or groups", profiles.Flags(changed).Has(profiles.OpenToAll) || !entrants)
 	differs("families", held.Families != next.Families || held.Kinds != next.Kinds)
 	was, err := k.readTables(held.Slot, 0, held.StartsAt)
 	if err != nil {
@@ -101,12 +105,60 @@ func (k *Kernel) diffPolicy(s *shared, c compiled) ([]string, error) {
 	newFiles, newNetwork := sections(next, c.policy.Tables)
 	differs("file rules", !bytes.Equal(files, newFiles))
 	differs("network or UNIX socket rules", !bytes.Equal(network, newNetwork))
+	if rec, err := readRecord(policyDir, held.Id); err == nil { // else that much is all that is known
+		what = append(what, diffRules(rec.Rules, c.policy.Rules)...)
+	}
 	mounted, err := k.sameStarts(held, c.policy.Starts)
 	if err != nil {
 		return nil, err
 	}
 	differs("mounts", bytes.Equal(files, newFiles) && !mounted)
 	return what, nil
+}
+
+// diffRules lists the rules that are in one list only. Their order means nothing.
+func diffRules(was, is []profiles.Rule) []string {
+	var lines []string
+	only := func(sign string, list, other []profiles.Rule) {
+		for _, r := range list {
+			same := func(o profiles.Rule) bool { return o.Kind == r.Kind && o.Text == r.Text }
+			if r.Text != "" && !slices.ContainsFunc(other, same) && !slices.Contains(lines, sign+r.Text) {
+				lines = append(lines, sign+r.Text)
+			}
+		}
+	}
+	only("- ", was, is)
+	only("+ ", is, was)
+	return lines
+}
+
+// sameEntrants tells whether these and no others may enter by a policy.
+func (k *Kernel) sameEntrants(policy uint64, list []profiles.Entrant) (bool, error) {
+	entrants, err := k.table("entrants")
+	if err != nil {
+		return false, err
+	}
+	want := make(map[bpf.JailEntrant]bool)
+	for _, e := range list {
+		want[bpf.JailEntrant{PolicyId: policy, Kind: uint32(e.Kind), Id: e.ID}] = true
+	}
+	var (
+		key   bpf.JailEntrant
+		value uint32
+		held  int
+	)
+	it := entrants.Iterate()
+	for it.Next(&key, &value) {
+		if key.PolicyId == policy {
+			if held++; !want[key] {
+				return false, nil
+			}
+		}
+	}
+	if err := it.Err(); err != nil {
+		return false, fmt.Errorf("entrants: %w", err)
+	}
+	return held == len(want), nil
 }
 
 // sections cuts tables into those of the file rules, which come first, and the rest.

@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"strconv"
-	"strings"
 
 	"jail/loader"
 )
@@ -20,7 +19,7 @@ type reloadCmd struct {
 func (reloadCmd) Help() string {
 	return `The new policies are built beside the old ones, then each role is switched to its new policy: no process leaves its jail. With a mistake in any file nothing changes. A role that is no longer configured stays loaded, as an orphan: "jail roles" and "jail status" show it. A role's id and name stay together until "jail unload". As root only.
 
---dry-run prints a line for each role that is new (+), would change (~, and what) or would become an orphan (-).
+--dry-run prints a line for each role that is new (+), would change (~, and each fact that differs: flags, who may enter, rules that go and come) or would become an orphan (-).
 
 Examples:
 
@@ -53,10 +52,17 @@ func (c *reloadCmd) Run(a *app) error {
 	if c.JSON {
 		return a.json(append([]loader.RoleChange{}, changes...))
 	}
-	rows := make([][]string, len(changes))
-	for i, change := range changes {
+	var rows [][]string
+	for _, change := range changes {
 		sign := map[string]string{"new": "+", "changed": "~", "orphaned": "-"}[change.Kind]
-		rows[i] = []string{sign, strconv.Itoa(int(change.ID)), change.Role, change.Kind, strings.Join(change.What, ", ")}
+		row := []string{sign, strconv.Itoa(int(change.ID)), change.Role, change.Kind, ""}
+		for _, fact := range change.What {
+			row[4] = fact
+			rows, row = append(rows, row), make([]string, 5)
+		}
+		if len(change.What) == 0 {
+			rows = append(rows, row)
+		}
 	}
 	a.table([]string{"", "ID", "NAME", "", "WHAT"}, rows)
 	return nil

@@ -273,10 +273,19 @@ func TestReloadTellsAndKeepsRolesThatVanished(t *testing.T) {
 	run(t, jailPath, "run", "--config", dir, "--role", "mine", "--", "cat", "/etc/hostname").want(t, 1, "Permission denied")
 	write("mine.toml", "[roles.mine]\nid = 300\nallow_file_access = true\nallow_network = true\nusers = [\"*\"]\n[[roles.mine.files]]\npath = \"/etc/passwd\"\ndeny = true\n")
 	r := jail("reload", "--dry-run")
-	for _, want := range []string{"~  300  mine", "allow_network: false -> true", "file rules"} {
+	for _, want := range []string{"~  300  mine", "allow_network: false -> true", `- path = "/etc/hostname"`, `+ path = "/etc/passwd"`} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("lacks %q: %q %s", want, r.stdout, r.stderr)
 		}
+	}
+	write("mine.toml", "[roles.mine]\nid = 300\nallow_file_access = true\nusers = [\"nobody\"]\n[[roles.mine.files]]\npath = \"/etc/hostname\"\ndeny = true\n")
+	jail("reload").want(t, 0)
+	if r := jail("reload", "--dry-run"); r.stdout != "" || r.status != 0 {
+		t.Errorf("nothing changed, but: %q %s", r.stdout, r.stderr)
+	}
+	write("mine.toml", "[roles.mine]\nid = 300\nallow_file_access = true\nusers = [\"root\"]\n[[roles.mine.files]]\npath = \"/etc/hostname\"\ndeny = true\n")
+	if r := jail("reload", "--dry-run"); !strings.Contains(r.stdout, "users or groups") || strings.Contains(r.stdout, "rules") {
+		t.Errorf("other users: %q %s", r.stdout, r.stderr)
 	}
 	write("mine.toml", "[roles.other]\nid = 300\n")
 	jail("reload", "--dry-run").want(t, 1, "id 300 is loaded as role mine")
