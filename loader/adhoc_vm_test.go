@@ -52,8 +52,11 @@ func adHocChild(mode string) error {
 			}
 		}
 	}
-	if mode == "opener" {
+	switch mode {
+	case "opener":
 		return opener()
+	case "armer":
+		return armer()
 	}
 	k, err := Open()
 	if err != nil {
@@ -128,6 +131,42 @@ func opener() error {
 	}
 }
 
+// armer asks, as a user, for a role that is root's and for one that is its own, in turns, until
+// its input ends, and reports how often it got the first and not the second.
+func armer() error {
+	runtime.LockOSThread()
+	err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(65534, 65534, 65534), syscall.Setresuid(65534, 65534, 65534),
+		unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	if err != nil {
+		return err
+	}
+	done := make(chan bool)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(done)
+	}()
+	asked, allowed, refused := 0, 0, 0
+	for {
+		select {
+		case <-done:
+			fmt.Println(asked, allowed, refused)
+			return Disarm()
+		default:
+		}
+		for range 100 {
+			if err := Arm([]uint32{150}, 0); err == nil {
+				allowed++
+			} else if !errors.Is(err, Refusal(bpf.JailRefusalREFUSED_USER)) {
+				return err
+			}
+			if err := Arm([]uint32{160}, 0); err != nil {
+				refused++
+			}
+			asked += 2
+		}
+	}
+}
+
 func adHocRole(rules int) *profiles.Role {
 	a := &profiles.AdHoc{}
 	for i := range rules {
@@ -157,6 +196,9 @@ users = ["root"]
 [[roles.steady.files]]
 path = "/etc/shadow"
 deny = true
+[roles.theirs]
+id = 160
+users = ["nobody"]
 `
 	if version == "reload B" {
 		text += "[[roles.steady.network]]\nport = 80\nallow = true\n"
@@ -367,9 +409,9 @@ func finish(t *testing.T, cmd *exec.Cmd, stdin io.Closer, stdout *bufio.Reader) 
 	opens, allowed, refused := 0, -1, -1
 	_, _ = fmt.Sscan(line, &opens, &allowed, &refused)
 	if werr := cmd.Wait(); err != nil || werr != nil || allowed != 0 || refused != 0 || opens == 0 {
-		t.Errorf("opens, wrongly allowed, wrongly refused: %q (%v, %v)", line, err, werr)
+		t.Errorf("questions, wrongly allowed, wrongly refused: %q (%v, %v)", line, err, werr)
 	}
-	t.Logf("%d opens, %d wrongly allowed, %d wrongly refused", opens, allowed, refused)
+	t.Logf("%d questions, %d wrongly allowed, %d wrongly refused", opens, allowed, refused)
 }
 
 func TestReloadUnderLoadGivesNoWrongVerdict(t *testing.T) {
@@ -387,6 +429,8 @@ func TestReloadUnderLoadGivesNoWrongVerdict(t *testing.T) {
 		cmd, stdin, stdout := startChild(t, "enter")
 		list = append(list, opener{cmd, stdin, stdout})
 	}
+	cmd, stdin, stdout := startChild(t, "armer")
+	list = append(list, opener{cmd, stdin, stdout})
 	waitSubjects(t, k, 2)
 	before := k.holdings(t)
 	for i := range 60 {

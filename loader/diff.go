@@ -103,11 +103,14 @@ func (k *Kernel) diffPolicy(s *shared, c compiled) ([]string, error) {
 	}
 	files, network := sections(held, was)
 	newFiles, newNetwork := sections(next, c.policy.Tables)
-	differs("file rules", !bytes.Equal(files, newFiles))
-	differs("network or UNIX socket rules", !bytes.Equal(network, newNetwork))
-	if rec, err := readRecord(policyDir, held.Id); err == nil { // else that much is all that is known
-		what = append(what, diffRules(rec.Rules, c.policy.Rules)...)
+	var rules []string
+	if rec, err := readRecord(policyDir, held.Id); err == nil {
+		rules = diffRules(rec.Rules, c.policy.Rules)
 	}
+	what = append(what, rules...)
+	// Without a record, or where the same rules have come to mean something else.
+	differs("file rules", len(rules) == 0 && !bytes.Equal(files, newFiles))
+	differs("network or UNIX socket rules", len(rules) == 0 && !bytes.Equal(network, newNetwork))
 	mounted, err := k.sameStarts(held, c.policy.Starts)
 	if err != nil {
 		return nil, err

@@ -273,7 +273,7 @@ func TestReloadTellsAndKeepsRolesThatVanished(t *testing.T) {
 	run(t, jailPath, "run", "--config", dir, "--role", "mine", "--", "cat", "/etc/hostname").want(t, 1, "Permission denied")
 	write("mine.toml", "[roles.mine]\nid = 300\nallow_file_access = true\nallow_network = true\nusers = [\"*\"]\n[[roles.mine.files]]\npath = \"/etc/passwd\"\ndeny = true\n")
 	r := jail("reload", "--dry-run")
-	for _, want := range []string{"~  300  mine", "allow_network: false -> true", `- path = "/etc/hostname"`, `+ path = "/etc/passwd"`} {
+	for _, want := range []string{"~  300  mine", "allow_network: false -> true", `- { path = "/etc/hostname", deny = true }`, `+ { path = "/etc/passwd", deny = true }`} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("lacks %q: %q %s", want, r.stdout, r.stderr)
 		}
