@@ -9,7 +9,7 @@ VM = scripts/vm.sh
 all: dist/jail ## build the one static binary
 
 dist/jail: FORCE
-	go build -trimpath -ldflags '-w' -o $@ ./cmd/jail
+	go build -trimpath -ldflags '-w -E jail/launcher/firststage.entry' -o $@ ./cmd/jail
 
 generate: ## compile the BPF programs and their Go bindings (needs clang-19)
 	go generate ./bpf

@@ -16,6 +16,8 @@ enum abi {
 	PAGE_BYTES = 8192,    /* one element of a policy's tables */
 	NO_ROLE = 0xffffffff, /* no role has this id */
 	TABLE_PAGES = 1024,   /* most pages of one policy */
+	ADHOC_ROLE =
+		1U << 31, /* role ids from here on are made by `jail run`, and never used again */
 };
 
 /* Bits of policy.flags: what a role opens. */
@@ -128,8 +130,8 @@ struct policy {
 	__u32 net_v6_len;
 	__u32 net_node_at;
 	__u32 net_node_len; /* 0: no network rules, the flag decides */
-	__u32 pad;
-	__u32 unix_states; /* 0: no rules for named UNIX sockets */
+	__u32 pages;	    /* what the slot's tables hold; also where the slot is free */
+	__u32 unix_states;  /* 0: no rules for named UNIX sockets */
 	__u32 unix_classes;
 	__u32 unix_class_at;
 	__u32 unix_next_at;
@@ -140,7 +142,15 @@ struct policy {
 	__u32 name_next_at;
 	__u32 name_accept_at;
 	__u32 starts; /* added to the kinds of start keys: START_UNIX, in a view for UNIX sockets */
-	__u32 pad2;
+	__u32 starts_at; /* struct table_start, for whoever takes the policy away */
+	__u32 starts_len;
+	__u32 pad;
+};
+
+/* An entry that a policy has in the start map, noted in its tables. */
+struct table_start {
+	__u32 kind; /* enum start_kind */
+	__u32 value;
 };
 
 struct net_range4 {
@@ -172,13 +182,18 @@ struct page {
 	__u8 bytes[8192];
 };
 
-/* A role: name and id, and the policy that it points at now. A reload changes
- * policy_slot and policy_id only. */
+/* A role: name and id, and the policy that it points at now. A reload stores
+ * policy_slot, one word, and nothing else that the programs read. */
 struct role {
-	__u64 policy_id;
 	__u32 policy_slot;
-	__u32 id; /* 0: the slot is free */
+	__u32 id;    /* 0: the slot is free */
+	__u32 flags; /* enum role_state */
+	__u32 pad;
 	__u8 name[32];
+};
+
+enum role_state {
+	ROLE_ORPHANED = 1 << 0, /* no longer configured; holds for those who have it */
 };
 
 /* Key of the start map; value: u32 state. */
@@ -395,6 +410,7 @@ struct control {
 	__u32 sealed;
 	__u64 policies;	  /* counts up; the newest policy's id */
 	__u64 generation; /* counts changes that make cached paths stale */
+	__u64 adhoc;	  /* counts up; ADHOC_ROLE + the newest ad-hoc role */
 };
 
 /*

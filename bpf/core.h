@@ -159,7 +159,12 @@ static __always_inline int borrowed_creds(void)
 	return t->cred != t->real_cred;
 }
 
-/* The policy that a member's role points at now, or NULL: the role or its policy is gone. */
+/*
+ * The policy that a member's role points at now, or NULL: the role or its policy is gone.
+ * The slot is read once, as one word: a reload that flips it meanwhile leaves this with
+ * the old policy or the new one, and the old one's slot is not used again before a grace
+ * period is over. Role ids are not used twice, so a slot that is tells by the role.
+ */
 static __always_inline struct policy *policy_of(const struct member *m)
 {
 	__u32 slot = m->slot;
@@ -169,9 +174,9 @@ static __always_inline struct policy *policy_of(const struct member *m)
 	r = bpf_map_lookup_elem(&roles, &slot);
 	if (!r || r->id != m->role)
 		return NULL;
-	slot = r->policy_slot;
+	slot = *(volatile __u32 *)&r->policy_slot;
 	p = bpf_map_lookup_elem(&policies, &slot);
-	if (!p || !p->id || p->id != r->policy_id)
+	if (!p || !p->id || p->role != m->role)
 		return NULL;
 	return p;
 }

@@ -129,6 +129,16 @@ static __always_inline int is_root(struct task_struct *t)
 	return (caps >> CAP_SYS_ADMIN) & 1;
 }
 
+/* Does the arming name an ad-hoc role? Those live as long as a domain lists them. */
+static __always_inline int names_adhoc(const struct pending *p)
+{
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i < p->count && p->roles[i] >= ADHOC_ROLE)
+			return 1;
+	}
+	return 0;
+}
+
 /*
  * The domain that an enrollment enters: the pod's own for the same user with the same
  * list, or for root outside any jail; else a new one. 0, or an enum refusal.
@@ -156,7 +166,9 @@ static __always_inline __u32 enter_domain(struct task_struct *t, struct subject 
 			if (pod->uid != uid && !outside)
 				return REFUSED_POD;
 			d = bpf_map_lookup_elem(&domains, &newest);
-			if (d && (outside || (d->uid == uid && same_list(d, s, p))) &&
+			if (d &&
+			    ((outside && !names_adhoc(p)) ||
+			     (d->uid == uid && same_list(d, s, p))) &&
 			    __sync_fetch_and_add(&d->live, 1) > 0) {
 				*id = newest;
 				*label = wanted;
@@ -272,6 +284,7 @@ static __always_inline __u32 stage(struct pending *p)
 
 enum {
 	GROUPS = 65536, /* the kernel's own limit */
+	ARM_TRIES = 4,	/* reloads that may come in between */
 };
 
 struct group_search {
@@ -318,14 +331,36 @@ static __always_inline int may_enter(const struct policy *policy, struct task_st
 	return g.found;
 }
 
+/*
+ * may_enter() for a role, in a program that may sleep: a reload waits for the others only, and
+ * could free the policy that this looks at, and fill its place. Policy ids are not used
+ * twice: the answer counts if the role still has the policy that was asked.
+ */
+static __always_inline __u32 may_arm(const struct member *m, struct task_struct *t)
+{
+	for (__u32 i = 0; i < ARM_TRIES; i++) {
+		struct policy *policy = policy_of(m);
+		__u64 asked;
+		int may;
+
+		if (!policy)
+			return REFUSED_ROLE;
+		asked = policy->id;
+		may = is_root(t) || may_enter(policy, t);
+		policy = policy_of(m);
+		if (policy && policy->id == asked)
+			return may ? REFUSED_NOT : REFUSED_USER;
+	}
+	return REFUSED_BUSY;
+}
+
 /* The answers of the private prctl; see enum prctl. */
 static __always_inline int arm(struct pending *p, __u32 id)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct control *c = get_control();
 	struct member m = { .role = id };
-	struct policy *policy;
-	__u32 *slot;
+	__u32 *slot, why;
 
 	if (!c || !c->door)
 		return REFUSED_DOOR;
@@ -333,12 +368,10 @@ static __always_inline int arm(struct pending *p, __u32 id)
 	if (!slot)
 		return REFUSED_ROLE;
 	m.slot = *slot;
-	policy = policy_of(&m);
-	if (!policy)
-		return REFUSED_ROLE;
+	why = may_arm(&m, t);
+	if (why)
+		return why;
 	if (!is_root(t)) {
-		if (!may_enter(policy, t))
-			return REFUSED_USER;
 		if (!(t->atomic_flags & (1UL << PFA_NO_NEW_PRIVS)))
 			return REFUSED_NEW_PRIVS;
 		p->flags |= SUBJECT_NO_GAIN;

@@ -17,8 +17,9 @@
 extern void rename_lock __ksym __weak;
 
 enum {
-	MAX_LEVELS = 1024, /* directory levels that are judged */
-	WALK_TRIES = 16,
+	MAX_LEVELS = 1024,	/* directory levels that are judged */
+	WALK_TRIES = 64,	/* walks that renames elsewhere may spoil */
+	RENAME_WAITS = 1 << 20, /* looks at a rename under way: some 20 ms */
 	NAME_CHUNK = 64,
 	NAME_LIMIT = 255,
 	CELLS_PER_PAGE = PAGE_BYTES / 2,
@@ -30,6 +31,26 @@ static __always_inline __u32 rename_count(void)
 
 	if (&rename_lock)
 		bpf_probe_read_kernel(&seq, sizeof(seq), &rename_lock);
+	return seq;
+}
+
+static long rename_pause(__u32 i, __u32 *seq)
+{
+	*seq = rename_count();
+	return !(*seq & 1);
+}
+
+/*
+ * The count between two renames. Who renames has preemption disabled and is soon done,
+ * but takes far longer than a few looks, or very long where a hypervisor runs something
+ * else meanwhile: wait as the kernel's own path walks do. Odd: in vain.
+ */
+static __always_inline __u32 rename_count_settled(void)
+{
+	__u32 seq = rename_count();
+
+	if (seq & 1)
+		bpf_loop(RENAME_WAITS, rename_pause, &seq, 0);
 	return seq;
 }
 
@@ -347,7 +368,7 @@ static __always_inline int file_state(struct walk *w, struct policy *p, struct q
 {
 	q->located = 0;
 	for (__u32 i = 0; i < WALK_TRIES; i++) {
-		__u32 seq = rename_count();
+		__u32 seq = rename_count_settled();
 		int state = -1;
 
 		if (seq & 1)

@@ -23,6 +23,7 @@ const (
 	JailAbiPAGE_BYTES   JailAbi = 8192
 	JailAbiNO_ROLE      JailAbi = 4294967295
 	JailAbiTABLE_PAGES  JailAbi = 1024
+	JailAbiADHOC_ROLE   JailAbi = 2147483648
 )
 
 type JailAccess uint32
@@ -44,6 +45,7 @@ type JailControl struct {
 	Sealed     uint32
 	Policies   uint64
 	Generation uint64
+	Adhoc      uint64
 }
 
 type JailCounter uint32
@@ -232,7 +234,7 @@ type JailPolicy struct {
 	NetV6Len     uint32
 	NetNodeAt    uint32
 	NetNodeLen   uint32
-	Pad          uint32
+	Pages        uint32
 	UnixStates   uint32
 	UnixClasses  uint32
 	UnixClassAt  uint32
@@ -244,7 +246,9 @@ type JailPolicy struct {
 	NameNextAt   uint32
 	NameAcceptAt uint32
 	Starts       uint32
-	Pad2         uint32
+	StartsAt     uint32
+	StartsLen    uint32
+	Pad          uint32
 }
 
 type JailPrctl uint32
@@ -301,9 +305,10 @@ const (
 
 type JailRole struct {
 	_          structs.HostLayout
-	PolicyId   uint64
 	PolicySlot uint32
 	Id         uint32
+	Flags      uint32
+	Pad        uint32
 	Name       [32]uint8
 }
 
@@ -325,6 +330,12 @@ const (
 	JailRoleFlagREQUIRE_SIGNATURE JailRoleFlag = 4096
 	JailRoleFlagMODE_PERMISSIVE   JailRoleFlag = 1073741824
 	JailRoleFlagOPEN_TO_ALL       JailRoleFlag = 2147483648
+)
+
+type JailRoleState uint32
+
+const (
+	JailRoleStateROLE_ORPHANED JailRoleState = 1
 )
 
 type JailSocketKind uint32
@@ -434,6 +445,12 @@ type JailSubjectInfo struct {
 	Uid   uint32
 	Comm  [16]uint8
 	List  [8]JailMember
+}
+
+type JailTableStart struct {
+	_     structs.HostLayout
+	Kind  uint32
+	Value uint32
 }
 
 type JailTally struct {

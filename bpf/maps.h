@@ -14,12 +14,14 @@ const struct {
 	struct net_range6 net_range6;
 	struct net_node net_node;
 	struct port_range port_range;
+	struct table_start table_start;
 	enum abi abi;
 	enum role_flag role_flag;
 	enum socket_kind socket_kind;
 	enum access access;
 	enum file_state file_state;
 	enum start_kind start_kind;
+	enum role_state role_state;
 	enum unix_access unix_access;
 	enum refusal refusal;
 	enum prctl prctl;
@@ -33,9 +35,11 @@ const struct {
 	enum stamp_flag stamp_flag;
 } *exported __attribute__((unused));
 
-/* The control block. Written by the loader (door, instance, seal, policy ids). */
+/* The control block. The loader has it mapped and stores single words (door, instance,
+ * seal, ids): programs read them meanwhile. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct control);
@@ -75,9 +79,10 @@ struct {
 	__type(value, struct pending);
 } pending_enrollments SEC(".maps");
 
-/* Role slot -> role. Written by the loader. */
+/* Role slot -> role. The loader has it mapped, so that policy_slot flips as one word. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, POLICY_SLOTS);
 	__type(key, __u32);
 	__type(value, struct role);
@@ -92,10 +97,11 @@ struct {
 	__type(value, __u32);
 } role_slots SEC(".maps");
 
-/* Policy slot -> policy. Written by the loader before a role points at it; not
- * changed afterwards. */
+/* Policy slot -> policy. Written by the loader, which has it mapped, before a role
+ * points at it; not changed until no program can look at it any more. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, POLICY_SLOTS);
 	__type(key, __u32);
 	__type(value, struct policy);
@@ -109,7 +115,8 @@ struct tables_inner {
 	__type(value, struct page);
 };
 
-/* Policy slot -> that policy's tables, an array of pages. Written like policies. */
+/* Policy slot -> that policy's tables, an array of pages. Written like policies; what a
+ * free slot has is used again. Slot 0 is written to wait for the programs that run. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, POLICY_SLOTS);

@@ -20,6 +20,7 @@ type Spec struct {
 	Pod     uint64   // label; 0: one is made up
 	Command []string // name and arguments
 	KeepFDs []int    // descriptors from 3 up that the command inherits
+	User    *User    // nil: as the caller
 	// Permissive enters the roles so that they only report what they would refuse.
 	Permissive bool
 }
@@ -69,18 +70,22 @@ func Run(s Spec) error {
 	if err := arm(s.Roles, s.Pod); err != nil {
 		return err
 	}
-	// 5. Close at exec all but what was named, our own descriptors included.
+	// 5. Become the other user: not before, since arming may take root.
+	if err := s.User.become(); err != nil {
+		return errors.Join(err, loader.Disarm())
+	}
+	// 6. Close at exec all but what was named, our own descriptors included.
 	if err := closeOnExec(s.KeepFDs); err != nil {
 		return errors.Join(err, loader.Disarm())
 	}
-	// 6. Signals as the caller had them; syscall.Exec does RLIMIT_NOFILE.
+	// 7. Signals as the caller had them; syscall.Exec does RLIMIT_NOFILE.
 	if caller != nil {
 		if err := caller.restore(); err != nil {
 			return errors.Join(fmt.Errorf("signals: %w", err), loader.Disarm())
 		}
 	}
 	err = syscall.Exec(file, s.Command, env)
-	// 7. It failed: say whether the jail or the command is to blame, and withdraw.
+	// 8. It failed: say whether the jail or the command is to blame, and withdraw.
 	if refusal := loader.ExecRefusal(); refusal != nil {
 		return errors.Join(fmt.Errorf("%s: %w", file, refusal), loader.Disarm())
 	}

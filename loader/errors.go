@@ -20,4 +20,6 @@ var (
 	ErrJailed = errors.New("refused inside a jail")
 	// ErrNoEnforcement means that the self-test saw no denial.
 	ErrNoEnforcement = errors.New("the self-test was not refused: the kernel attaches the programs but does not call them")
+	// ErrIdentity means that a role's id or name belongs to another role that is loaded.
+	ErrIdentity = errors.New("an id and a name stay together until jail is unloaded")
 )

@@ -41,7 +41,8 @@ var lastDetached = []string{"enroll_stage", "enroll_commit", "enroll_fork"}
 
 // Kernel is the loaded kernel part: its pinned maps.
 type Kernel struct {
-	maps map[string]*ebpf.Map
+	maps   map[string]*ebpf.Map
+	shared *shared // nil: not mapped yet
 }
 
 // Options of [Load].
@@ -63,6 +64,10 @@ func Load(ctx context.Context, opts Options) (k *Kernel, err error) {
 	defer unlock()
 	if k, err = Open(); err == nil {
 		if k.whole() == nil {
+			if err := k.collect(everything); err != nil {
+				_ = k.Close()
+				return nil, err
+			}
 			return k, nil
 		}
 		c, err := k.control()
@@ -167,7 +172,7 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := os.RemoveAll(policyDir); err != nil {
 		return err
 	}
-	if err := k.InstallRoles(opts.Roles); err != nil {
+	if err := k.installRoles(opts.Roles); err != nil {
 		return err
 	}
 	if err := checkRenames(coll); err != nil {
@@ -311,7 +316,7 @@ func Open() (*Kernel, error) {
 
 // Close gives back the descriptors. Enforcement goes on.
 func (k *Kernel) Close() error {
-	var errs []error
+	errs := []error{k.shared.close()}
 	for _, m := range k.maps {
 		errs = append(errs, m.Close())
 	}
@@ -324,22 +329,6 @@ func (k *Kernel) table(name string) (*ebpf.Map, error) {
 		return m, nil
 	}
 	return nil, fmt.Errorf("map %s is not pinned below %s", name, mapsDir)
-}
-
-func (k *Kernel) control() (c bpf.JailControl, err error) {
-	m, err := k.table("control_block")
-	if err != nil {
-		return c, err
-	}
-	return c, m.Lookup(uint32(0), &c)
-}
-
-func (k *Kernel) setControl(c bpf.JailControl) error {
-	m, err := k.table("control_block")
-	if err != nil {
-		return err
-	}
-	return m.Put(uint32(0), c)
 }
 
 // setUnknown writes the entry of tasks whose own cannot be told.
@@ -416,7 +405,12 @@ func removePins() error {
 
 // lock lets one loader at a time work; on the bpf file system's root, which only
 // root can open.
-func lock() (func(), error) {
+func lock() (func(), error) { return lockHow(unix.LOCK_EX) }
+
+// tryLock is lock, or an error at once while another loader works.
+func tryLock() (func(), error) { return lockHow(unix.LOCK_EX | unix.LOCK_NB) }
+
+func lockHow(how int) (func(), error) {
 	fd, err := unix.Open(bpffs, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		if os.Geteuid() != 0 {
@@ -424,7 +418,7 @@ func lock() (func(), error) {
 		}
 		return nil, fmt.Errorf("%s: %w; mount -t bpf bpf %s", bpffs, err, bpffs)
 	}
-	if err := unix.Flock(fd, unix.LOCK_EX); err != nil {
+	if err := unix.Flock(fd, how); err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("lock %s: %w", bpffs, err)
 	}

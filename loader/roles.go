@@ -1,11 +1,16 @@
 package loader
 
 import (
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
 	"jail/bpf"
@@ -14,31 +19,31 @@ import (
 
 // LoadedRole is a role as the kernel holds it.
 type LoadedRole struct {
-	ID     uint32
-	Name   string
-	Policy uint64
+	ID       uint32
+	Name     string
+	Policy   uint64
+	Orphaned bool // no longer configured: it holds for those who have it
+	AdHoc    bool // made by one `jail run`
 }
 
-// InstallRoles compiles the roles and makes each point at its new policy: all maps of
-// a policy are written before the role's pointer flips, so that no subject sees half
-// of it.
+// step is called between any two steps that change something; tests end the process in it.
+var step = func(string) {}
+
+// InstallRoles compiles the roles and makes each point at its new policy. Whatever can
+// fail comes first: the new policies are written beside the old ones, and only then one
+// word of each role is stored. Roles that are loaded and not in the list stay, as orphans.
+// After an error, or a kill at any step, every role has its old policy or its new one,
+// whole; what was written in vain is taken away by the next to come.
 func (k *Kernel) InstallRoles(roles []*profiles.Role) error {
-	env, err := environment()
+	unlock, err := lock()
 	if err != nil {
 		return err
 	}
-	compiled := make([]*profiles.Policy, len(roles))
-	for i, r := range roles {
-		if compiled[i], err = r.Compile(env); err != nil {
-			return err
-		}
+	defer unlock()
+	if err := k.collect(everything); err != nil {
+		return err
 	}
-	for i, r := range roles {
-		if err := k.install(r, compiled[i]); err != nil {
-			return fmt.Errorf("role %s: %w", r.Name, err)
-		}
-	}
-	return k.prunePolicies()
+	return k.installRoles(roles)
 }
 
 // Reload installs the roles as they are now and says so in the events.
@@ -49,36 +54,151 @@ func (k *Kernel) Reload(roles []*profiles.Role) error {
 	return tell(bpf.JailEventKindEVENT_RELOAD, uint32(len(roles)))
 }
 
-func (k *Kernel) install(r *profiles.Role, p *profiles.Policy) error {
-	roles, err := k.table("roles")
+// installRoles does it under the lock.
+func (k *Kernel) installRoles(roles []*profiles.Role) error {
+	s, err := k.share()
 	if err != nil {
 		return err
+	}
+	if err := s.checkIdentity(roles); err != nil {
+		return err
+	}
+	list, err := compileAll(roles, nil)
+	if err != nil {
+		return err
+	}
+	policies, err := k.putPolicies(list, false)
+	if err != nil {
+		return err
+	}
+	step("policies")
+	at, err := k.reserveRoles(list)
+	if err != nil {
+		return errors.Join(err, k.freePolicies(policies))
+	}
+	step("reserved")
+	// From here on nothing can fail.
+	var old []uint32
+	configured := make(map[uint32]bool)
+	for i, c := range list {
+		r := &s.roles[at[i]]
+		configured[at[i]] = true
+		if atomic.LoadUint32(&r.Id) != 0 {
+			old = append(old, atomic.LoadUint32(&r.PolicySlot))
+		}
+		s.point(at[i], c.role, policies[i])
+		step("flip")
+	}
+	for i := range s.roles {
+		if id := s.roles[i].Id; id != 0 && !isAdHoc(id) && !configured[uint32(i)] {
+			atomic.StoreUint32(&s.roles[i].Flags, uint32(bpf.JailRoleStateROLE_ORPHANED))
+		}
+	}
+	step("orphans")
+	if len(old) > 0 {
+		if err := k.quiesce(); err != nil {
+			return err
+		}
+		step("quiet")
+		if err := k.freePolicies(old); err != nil {
+			return err
+		}
+	}
+	return k.prunePolicies()
+}
+
+// point makes a role's slot hold the role and its policy. Of a role that is there already
+// only the word changes that says which policy it has.
+func (s *shared) point(slot uint32, role *profiles.Role, policy uint32) {
+	r := &s.roles[slot]
+	atomic.StoreUint32(&r.PolicySlot, policy)
+	if atomic.LoadUint32(&r.Id) == 0 {
+		r.Name = [len(r.Name)]uint8{}
+		copy(r.Name[:len(r.Name)-1], role.Name)
+	}
+	atomic.StoreUint32(&r.Flags, 0)
+	atomic.StoreUint32(&r.Id, role.ID)
+}
+
+// compiled is a role with its policy.
+type compiled struct {
+	role   *profiles.Role
+	policy *profiles.Policy
+}
+
+func compileAll(roles []*profiles.Role, vars map[string]string) ([]compiled, error) {
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	env.Vars = vars
+	list := make([]compiled, len(roles))
+	for i, r := range roles {
+		p, err := r.Compile(env)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = compiled{r, p}
+	}
+	return list, nil
+}
+
+// checkIdentity refuses roles whose id or name belongs to another role that is loaded:
+// those who have that one would find themselves under this one.
+func (s *shared) checkIdentity(roles []*profiles.Role) error {
+	var errs []error
+	for _, r := range roles {
+		for i := range s.roles {
+			held := &s.roles[i]
+			name := unix.ByteSliceToString(held.Name[:])
+			switch {
+			case held.Id == 0 || isAdHoc(held.Id):
+			case held.Id == r.ID && name != r.Name:
+				errs = append(errs, fmt.Errorf("%s: role %s: id %d is loaded as role %s: %w", r.Place, r.Name, r.ID, name, ErrIdentity))
+			case held.Id != r.ID && name == r.Name:
+				errs = append(errs, fmt.Errorf("%s: role %s: is loaded with id %d, not %d: %w", r.Place, r.Name, held.Id, r.ID, ErrIdentity))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// reserveRoles gives the slot of each role, and makes the entries of role_slots. An entry
+// whose slot is still free leads nowhere.
+func (k *Kernel) reserveRoles(list []compiled) ([]uint32, error) {
+	s, err := k.share()
+	if err != nil {
+		return nil, err
 	}
 	slots, err := k.table("role_slots")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	policySlot, policyID, err := k.putPolicy(r, p)
-	if err != nil {
-		return err
+	held := make(map[uint32]uint32)
+	for i := range s.roles {
+		if id := s.roles[i].Id; id != 0 {
+			held[id] = uint32(i)
+		}
 	}
-	role := bpf.JailRole{PolicyId: policyID, PolicySlot: policySlot, Id: r.ID}
-	copy(role.Name[:len(role.Name)-1], r.Name)
-	slot, err := k.slotOf(r.ID)
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		slot, err = freeSlot(roles, func(s uint32) (bool, error) {
-			var held bpf.JailRole
-			err := roles.Lookup(s, &held)
-			return held.Id == 0, err
-		})
+	at := make([]uint32, len(list))
+	fresh := uint32(0)
+	for i, c := range list {
+		slot, ok := held[c.role.ID]
+		if !ok {
+			for fresh++; fresh < uint32(len(s.roles)) && s.roles[fresh].Id != 0; {
+				fresh++
+			}
+			if fresh >= uint32(len(s.roles)) {
+				return nil, fmt.Errorf("role %s: all %d slots for roles are taken: %w", c.role.Name, len(s.roles)-1, unix.ENOSPC)
+			}
+			slot = fresh
+		}
+		if err := slots.Put(c.role.ID, slot); err != nil {
+			return nil, fmt.Errorf("role %s: %w", c.role.Name, translate(err))
+		}
+		at[i] = slot
 	}
-	if err != nil {
-		return err
-	}
-	if err := roles.Put(slot, role); err != nil {
-		return err
-	}
-	return slots.Put(r.ID, slot)
+	return at, nil
 }
 
 // slotOf tells where a role is.
@@ -93,68 +213,403 @@ func (k *Kernel) slotOf(id uint32) (slot uint32, err error) {
 	return slot, nil
 }
 
-// putPolicy writes a policy under a new id into a free slot. Its own entry is written
-// last: until then the slot is free.
-func (k *Kernel) putPolicy(r *profiles.Role, p *profiles.Policy) (slot uint32, id uint64, err error) {
-	policies, err := k.table("policies")
-	if err != nil {
-		return 0, 0, err
-	}
-	tables, err := k.table("tables")
-	if err != nil {
-		return 0, 0, err
-	}
-	starts, err := k.table("starts")
-	if err != nil {
-		return 0, 0, err
-	}
-	slot, err = freeSlot(policies, func(s uint32) (bool, error) {
-		var held bpf.JailPolicy
-		err := policies.Lookup(s, &held)
-		return held.Id == 0, err
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	c, err := k.control()
-	if err != nil {
-		return 0, 0, err
-	}
-	c.Policies++
-	if err := k.setControl(c); err != nil {
-		return 0, 0, err
-	}
-	id = c.Policies
-	if len(p.Tables) > 0 {
-		inner, err := newTables(p.Tables)
-		if err != nil {
-			return 0, 0, err
-		}
-		defer inner.Close()
-		if err := tables.Put(slot, uint32(inner.FD())); err != nil {
-			return 0, 0, err
-		}
-	}
+// Pages of the tables that ad-hoc policies get: a power of two from the first on. Up to the
+// last, a free slot keeps its tables for the next policy: the kernel waits for all CPUs
+// whenever tables change their slot, which takes longer than all else of a start.
+const (
+	poolPages  = 4
+	poolMost   = 64
+	poolAtOnce = 16
+	pageBytes  = int(bpf.JailAbiPAGE_BYTES)
+	startBytes = 8
+)
+
+// withStarts are the tables with the keys of the start map behind them.
+func withStarts(p *profiles.Policy) (tables []byte, at uint32) {
+	tables = slices.Clone(p.Tables)
+	at = uint32(len(tables))
 	for _, s := range p.Starts {
-		key := bpf.JailStartKey{PolicyId: id, Kind: uint32(s.Kind), Value: s.Value}
-		if err := starts.Put(key, s.State); err != nil {
-			return 0, 0, err
+		tables = binary.LittleEndian.AppendUint32(tables, uint32(s.Kind))
+		tables = binary.LittleEndian.AppendUint32(tables, s.Value)
+	}
+	return tables, at
+}
+
+// putPolicies writes each policy under a new id into a free slot, whole; no role points at
+// it yet. After an error it has taken back what it wrote.
+func (k *Kernel) putPolicies(list []compiled, adHoc bool) (slots []uint32, err error) {
+	s, err := k.share()
+	if err != nil {
+		return nil, err
+	}
+	tables := make([][]byte, len(list))
+	starts := make([]uint32, len(list))
+	pages := make([]int, len(list))
+	for i, c := range list {
+		tables[i], starts[i] = withStarts(c.policy)
+		pages[i] = (len(tables[i]) + pageBytes - 1) / pageBytes
+	}
+	if slots, err = k.takeSlots(pages, adHoc); err != nil {
+		return nil, err
+	}
+	step("slots")
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, k.freePolicies(slots))
 		}
+	}()
+	for i, c := range list {
+		if err := k.writeTables(slots[i], tables[i]); err != nil {
+			return nil, fmt.Errorf("role %s: %w", c.role.Name, err)
+		}
+		step("tables")
+		id := atomic.AddUint64(&s.control.Policies, 1)
+		if err := newRecord(id, c.role, c.policy).write(policyDir); err != nil {
+			return nil, fmt.Errorf("what the events of role %s mean: %w", c.role.Name, err)
+		}
+		step("record")
+		p := encodePolicy(c.role.ID, slots[i], 0, c.policy)
+		p.StartsAt, p.StartsLen, p.Pages = starts[i], uint32(len(c.policy.Starts)), s.policies[slots[i]].Pages
+		s.policies[slots[i]] = p
+		atomic.StoreUint64(&s.policies[slots[i]].Id, id)
+		step("policy")
+		if err := k.putStarts(id, c.policy.Starts); err != nil {
+			return nil, fmt.Errorf("role %s: %w", c.role.Name, err)
+		}
+		step("starts")
+		if err := k.putEntrants(id, c.policy.Entrants); err != nil {
+			return nil, fmt.Errorf("role %s: %w", c.role.Name, err)
+		}
+	}
+	return slots, nil
+}
+
+// putEntrants writes who may enter the roles of a policy.
+func (k *Kernel) putEntrants(id uint64, list []profiles.Entrant) error {
+	entrants, err := k.table("entrants")
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		key := bpf.JailEntrant{PolicyId: id, Kind: uint32(e.Kind), Id: e.ID}
+		if err := entrants.Put(key, uint32(1)); err != nil {
+			return fmt.Errorf("entrants: %w", translate(err))
+		}
+	}
+	return nil
+}
+
+// freeEntrants removes the entrants of policies that are about to go.
+func (k *Kernel) freeEntrants(gone map[uint64]bool) error {
+	if len(gone) == 0 {
+		return nil
 	}
 	entrants, err := k.table("entrants")
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	for _, e := range p.Entrants {
-		key := bpf.JailEntrant{PolicyId: id, Kind: uint32(e.Kind), Id: e.ID}
-		if err := entrants.Put(key, uint32(1)); err != nil {
-			return 0, 0, fmt.Errorf("entrants: %w", err)
+	var (
+		key   bpf.JailEntrant
+		value uint32
+		stale []bpf.JailEntrant
+	)
+	it := entrants.Iterate()
+	for it.Next(&key, &value) {
+		if gone[key.PolicyId] {
+			stale = append(stale, key)
 		}
 	}
-	if err := newRecord(id, r, p).write(policyDir); err != nil {
-		return 0, 0, fmt.Errorf("what its events mean: %w", err)
+	if err := it.Err(); err != nil {
+		return fmt.Errorf("entrants: %w", err)
 	}
-	return slot, id, policies.Put(slot, encodePolicy(r.ID, slot, id, p))
+	for _, key := range stale {
+		if err := entrants.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("entrants: %w", err)
+		}
+	}
+	return nil
+}
+
+// takeSlots finds a free slot for each policy, with tables of enough pages in it.
+func (k *Kernel) takeSlots(pages []int, adHoc bool) ([]uint32, error) {
+	s, err := k.share()
+	if err != nil {
+		return nil, err
+	}
+	var (
+		taken = make([]uint32, len(pages))
+		used  = make(map[uint32]bool)
+		put   []uint32 // slots that get new tables
+		sizes []int
+	)
+	find := func(fits func(*bpf.JailPolicy) bool) uint32 {
+		for slot := uint32(1); slot < uint32(len(s.policies)); slot++ {
+			if p := &s.policies[slot]; p.Id == 0 && !used[slot] && fits(p) {
+				used[slot] = true
+				return slot
+			}
+		}
+		return 0
+	}
+	for i, need := range pages {
+		slot := uint32(0)
+		if need > 0 {
+			slot = find(func(p *bpf.JailPolicy) bool { return int(p.Pages) >= need && int(p.Pages) <= max(poolPages, 4*need) })
+		}
+		if slot == 0 {
+			if slot = find(func(p *bpf.JailPolicy) bool { return p.Pages == 0 }); slot == 0 {
+				slot = find(func(*bpf.JailPolicy) bool { return true })
+			}
+			if slot == 0 {
+				return nil, fmt.Errorf("all %d slots for policies are taken: %w", len(s.policies)-1, unix.ENOSPC)
+			}
+			if need > 0 {
+				put, sizes = append(put, slot), append(sizes, roundPages(need, adHoc))
+			}
+		}
+		taken[i] = slot
+	}
+	if len(put) == 0 {
+		return taken, nil
+	}
+	if adHoc {
+		// The wait is the same for one and for many.
+		for size := sizes[0]; size <= poolMost && len(put) < poolAtOnce; {
+			slot := find(func(p *bpf.JailPolicy) bool { return p.Pages == 0 })
+			if slot == 0 {
+				break
+			}
+			put, sizes = append(put, slot), append(sizes, size)
+		}
+	}
+	return taken, k.giveTables(put, sizes)
+}
+
+// roundPages lets ad-hoc policies of similar size use one another's tables.
+func roundPages(need int, adHoc bool) int {
+	if !adHoc {
+		return need
+	}
+	n := poolPages
+	for n < need {
+		n *= 2
+	}
+	return min(n, int(bpf.JailAbiTABLE_PAGES))
+}
+
+// giveTables puts new, empty tables into slots; the kernel waits once.
+func (k *Kernel) giveTables(slots []uint32, sizes []int) error {
+	s, err := k.share()
+	if err != nil {
+		return err
+	}
+	tables, err := k.table("tables")
+	if err != nil {
+		return err
+	}
+	fds := make([]uint32, len(slots))
+	for i, pages := range sizes {
+		inner, err := newTables(pages)
+		if err != nil {
+			return err
+		}
+		defer inner.Close()
+		fds[i] = uint32(inner.FD())
+	}
+	for _, slot := range slots {
+		s.policies[slot].Pages = 0
+	}
+	if _, err := tables.BatchUpdate(slots, fds, nil); err != nil {
+		// Kernels before 6.x may lack batches for arrays of maps.
+		for i, slot := range slots {
+			if err := tables.Put(slot, fds[i]); err != nil {
+				return fmt.Errorf("tables: %w", translate(err))
+			}
+		}
+	}
+	for i, slot := range slots {
+		s.policies[slot].Pages = uint32(sizes[i])
+	}
+	return nil
+}
+
+// newTables makes the inner map of one policy. It is spelled out, since reading the object
+// takes longer than a whole start may. Linux 6.1 takes no inner map without types.
+func newTables(pages int) (*ebpf.Map, error) {
+	word := &btf.Int{Name: "__u32", Size: 4}
+	page := &btf.Struct{Name: "page", Size: uint32(pageBytes), Members: []btf.Member{{
+		Name: "bytes",
+		Type: &btf.Array{Index: word, Type: &btf.Int{Name: "__u8", Size: 1}, Nelems: uint32(pageBytes)},
+	}}}
+	m, err := ebpf.NewMap(&ebpf.MapSpec{
+		Name: "tables_inner", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(pageBytes), Key: word, Value: page,
+		MaxEntries: uint32(pages), Flags: unix.BPF_F_INNER_MAP,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tables: %w", translate(err))
+	}
+	return m, nil
+}
+
+// innerTables opens the tables that a slot has.
+func (k *Kernel) innerTables(slot uint32) (*ebpf.Map, error) {
+	tables, err := k.table("tables")
+	if err != nil {
+		return nil, err
+	}
+	var id ebpf.MapID
+	if err := tables.Lookup(slot, &id); err != nil {
+		return nil, fmt.Errorf("tables of slot %d: %w", slot, err)
+	}
+	return ebpf.NewMapFromID(id)
+}
+
+func (k *Kernel) writeTables(slot uint32, data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	inner, err := k.innerTables(slot)
+	if err != nil {
+		return err
+	}
+	defer inner.Close()
+	buf := make([]byte, pageBytes)
+	for i := 0; i*pageBytes < len(data); i++ {
+		clear(buf)
+		copy(buf, data[i*pageBytes:])
+		if err := inner.Put(uint32(i), buf); err != nil {
+			return fmt.Errorf("page %d: %w", i, translate(err))
+		}
+	}
+	return nil
+}
+
+// readTables gives bytes of a slot's tables.
+func (k *Kernel) readTables(slot, at, n uint32) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	inner, err := k.innerTables(slot)
+	if err != nil {
+		return nil, err
+	}
+	defer inner.Close()
+	first := at / uint32(pageBytes)
+	var data []byte
+	buf := make([]byte, pageBytes)
+	for page := first; page*uint32(pageBytes) < at+n; page++ {
+		if err := inner.Lookup(page, &buf); err != nil {
+			return nil, fmt.Errorf("page %d: %w", page, err)
+		}
+		data = append(data, buf...)
+	}
+	return data[at-first*uint32(pageBytes):][:n], nil
+}
+
+func (k *Kernel) putStarts(id uint64, list []profiles.Start) error {
+	starts, err := k.table("starts")
+	if err != nil {
+		return err
+	}
+	keys, values := make([]bpf.JailStartKey, 0, len(list)), make([]uint32, 0, len(list))
+	for _, s := range list {
+		keys = append(keys, bpf.JailStartKey{PolicyId: id, Kind: uint32(s.Kind), Value: s.Value})
+		values = append(values, s.State)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	if _, err := starts.BatchUpdate(keys, values, nil); err != nil {
+		return fmt.Errorf("start states: %w", translate(err))
+	}
+	return nil
+}
+
+// freePolicies takes policies away that no role points at and no program looks at any more.
+// The start states go first: they are known by what the policy's tables say.
+func (k *Kernel) freePolicies(slots []uint32) error {
+	s, err := k.share()
+	if err != nil {
+		return err
+	}
+	tables, err := k.table("tables")
+	if err != nil {
+		return err
+	}
+	starts, err := k.table("starts")
+	if err != nil {
+		return err
+	}
+	// While a policy's id is in its slot, what an interrupted pass left is found again.
+	gone := make(map[uint64]bool)
+	for _, slot := range slots {
+		if id := s.policies[slot].Id; id != 0 {
+			gone[id] = true
+		}
+	}
+	if err := k.freeEntrants(gone); err != nil {
+		return err
+	}
+	for _, slot := range slots {
+		p := &s.policies[slot]
+		if p.Id == 0 {
+			continue
+		}
+		list, err := k.readTables(slot, p.StartsAt, p.StartsLen*startBytes)
+		if err != nil {
+			return err
+		}
+		keys := make([]bpf.JailStartKey, 0, p.StartsLen)
+		for ; len(list) > 0; list = list[startBytes:] {
+			keys = append(keys, bpf.JailStartKey{
+				PolicyId: p.Id, Kind: binary.LittleEndian.Uint32(list), Value: binary.LittleEndian.Uint32(list[4:]),
+			})
+		}
+		if err := deleteKeys(starts, keys); err != nil {
+			return fmt.Errorf("start states: %w", err)
+		}
+		step("freed starts")
+		atomic.StoreUint64(&p.Id, 0)
+		step("freed policy")
+		if p.Pages > poolMost {
+			if err := tables.Delete(slot); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+				return err
+			}
+			p.Pages = 0
+		}
+	}
+	return nil
+}
+
+// deleteKeys deletes what is there of the keys.
+func deleteKeys(m *ebpf.Map, keys []bpf.JailStartKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	if _, err := m.BatchDelete(keys, nil); err == nil {
+		return nil
+	}
+	for _, key := range keys {
+		if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// quiesce returns when every program that may have looked a policy up before has ended. A
+// change of an array of maps makes the kernel wait for that; slot 0 is nobody's.
+func (k *Kernel) quiesce() error {
+	tables, err := k.table("tables")
+	if err != nil {
+		return err
+	}
+	inner, err := newTables(1)
+	if err != nil {
+		return err
+	}
+	defer inner.Close()
+	return tables.Put(uint32(0), uint32(inner.FD()))
 }
 
 func encodePolicy(role, slot uint32, id uint64, p *profiles.Policy) bpf.JailPolicy {
@@ -172,67 +627,26 @@ func encodePolicy(role, slot uint32, id uint64, p *profiles.Policy) bpf.JailPoli
 	}
 }
 
-// newTables makes the inner map of one policy and fills it page by page.
-func newTables(data []byte) (*ebpf.Map, error) {
-	const page = int(bpf.JailAbiPAGE_BYTES)
-	pages := (len(data) + page - 1) / page
-	spec, err := bpf.LoadJail()
-	if err != nil {
-		return nil, err
-	}
-	inner := spec.Maps["tables"].InnerMap.Copy()
-	inner.MaxEntries = uint32(pages)
-	m, err := ebpf.NewMap(inner)
-	if err != nil {
-		return nil, translate(err)
-	}
-	buf := make([]byte, page)
-	for i := range pages {
-		clear(buf)
-		copy(buf, data[i*page:])
-		if err := m.Put(uint32(i), buf); err != nil {
-			_ = m.Close()
-			return nil, err
-		}
-	}
-	return m, nil
-}
-
-// freeSlot finds the first free slot; slot 0 is never used.
-func freeSlot(m *ebpf.Map, free func(uint32) (bool, error)) (uint32, error) {
-	for s := uint32(1); s < m.MaxEntries(); s++ {
-		ok, err := free(s)
-		if err != nil {
-			return 0, err
-		}
-		if ok {
-			return s, nil
-		}
-	}
-	return 0, fmt.Errorf("all %d slots are taken: %w", m.MaxEntries()-1, unix.ENOSPC)
-}
-
-// Roles lists what the kernel holds.
+// Roles lists what the kernel holds, by id.
 func (k *Kernel) Roles() ([]LoadedRole, error) {
-	roles, err := k.table("roles")
+	s, err := k.share()
 	if err != nil {
 		return nil, err
 	}
-	slots, err := k.table("role_slots")
-	if err != nil {
-		return nil, err
-	}
-	var (
-		list     []LoadedRole
-		id, slot uint32
-	)
-	for it := slots.Iterate(); it.Next(&id, &slot); {
-		var r bpf.JailRole
-		if err := roles.Lookup(slot, &r); err != nil {
-			return nil, err
+	var list []LoadedRole
+	for i := range s.roles {
+		r := &s.roles[i]
+		id := atomic.LoadUint32(&r.Id)
+		if id == 0 {
+			continue
 		}
-		list = append(list, LoadedRole{ID: id, Name: unix.ByteSliceToString(r.Name[:]), Policy: r.PolicyId})
+		list = append(list, LoadedRole{
+			ID: id, Name: unix.ByteSliceToString(r.Name[:]), AdHoc: isAdHoc(id),
+			Policy:   s.policies[atomic.LoadUint32(&r.PolicySlot)].Id,
+			Orphaned: atomic.LoadUint32(&r.Flags)&uint32(bpf.JailRoleStateROLE_ORPHANED) != 0,
+		})
 	}
+	slices.SortFunc(list, func(a, b LoadedRole) int { return cmp.Compare(a.ID, b.ID) })
 	return list, nil
 }
 

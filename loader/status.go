@@ -22,9 +22,11 @@ type Status struct {
 	Sealed   bool     `json:"sealed"`
 	ABI      uint32   `json:"abi"`
 	Programs []string `json:"programs"`
-	Missing  []string `json:"missing"` // mandatory programs or maps that are not pinned
-	Lacking  []string `json:"lacking"` // optional hooks that this kernel lacks
-	Roles    int      `json:"roles"`
+	Missing  []string `json:"missing"`  // mandatory programs or maps that are not pinned
+	Lacking  []string `json:"lacking"`  // optional hooks that this kernel lacks
+	Roles    int      `json:"roles"`    // without ad-hoc ones
+	Orphaned []string `json:"orphaned"` // roles that are no longer configured
+	AdHoc    int      `json:"adhoc"`    // roles made for one run
 	Subjects int      `json:"subjects"` // threads
 	Denied   uint64   `json:"denied"`
 	Would    uint64   `json:"would_deny"` // let pass by permissive roles
@@ -42,11 +44,28 @@ func (k *Kernel) Status() (Status, error) {
 	if s.Programs, s.Missing, err = k.pinned(); err != nil {
 		return s, err
 	}
+	// Whoever holds the lock will tidy up, or just has.
+	if unlock, err := tryLock(); err == nil {
+		err = k.collect(everything)
+		unlock()
+		if err != nil {
+			return s, err
+		}
+	}
 	roles, err := k.Roles()
 	if err != nil {
 		return s, err
 	}
-	s.Roles = len(roles)
+	for _, r := range roles {
+		switch {
+		case r.AdHoc:
+			s.AdHoc++
+			continue
+		case r.Orphaned:
+			s.Orphaned = append(s.Orphaned, r.Name)
+		}
+		s.Roles++
+	}
 	if subjects, err := k.Subjects(); err == nil {
 		s.Subjects = len(subjects)
 	}

@@ -303,6 +303,9 @@ func (p *Policy) addRules(all Rules, env *Env) error {
 			errs = append(errs, &Error{Place: f.Place, Message: err.Error(), Err: err})
 			continue
 		}
+		if f.Without != 0 {
+			f.Access = p.defaultAccess() &^ f.Without
+		}
 		p.files = append(p.files, fileMatcher{pt, f.Access, f.CommandLine, number(FileRules, f.Place, f.String())})
 	}
 	for _, n := range all.Network {

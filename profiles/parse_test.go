@@ -154,7 +154,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"value for a role", "[roles]\na = 1", `"a": expected a table [roles.NAME], not the integer 1`},
 
 		{"no id", "[roles.a]", `x.toml:1:8: role "a" has no id: expected id = 100 or more`},
-		{"id 0", "[roles.a]\nid = 0", `x.toml:2:6: id 0 is out of range: expected 100 to 4294967295`},
+		{"id 0", "[roles.a]\nid = 0", `x.toml:2:6: id 0 is out of range: expected 100 to 2147483647`},
 		{"id negative", "[roles.a]\nid = -5", `id -5 is out of range`},
 		{"id beyond 32 bits", "[roles.a]\nid = 4294967296", `id 4294967296 is out of range`},
 		{"id beyond 64 bits", "[roles.a]\nid = 99999999999999999999", `id: integer 99999999999999999999 is out of range`},
@@ -295,7 +295,7 @@ func TestSetRefusesWhatIsTakenAcrossFiles(t *testing.T) {
 
 func TestSetFindsRoles(t *testing.T) {
 	s, err := Load(fstest.MapFS{
-		"a.toml": {Data: []byte("[roles.high]\nid = 4294967295\n")},
+		"a.toml": {Data: []byte("[roles.high]\nid = 2147483647\n")},
 		"b.toml": {Data: []byte("[roles.low]\nid = 100\ninclude = ['mine']\n")},
 		"c.toml": {Data: []byte("[rulesets.mine]\n[[rulesets.mine.files]]\npath = '/'\naccess = 'r'\n")},
 	}, "")

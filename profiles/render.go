@@ -81,6 +81,9 @@ func (n NetworkRule) String() string { return "{ " + strings.Join(n.keys(), ", "
 
 func (f FileRule) keys() []string {
 	keys := []string{"path = " + quote(validUTF8(f.Path))}
+	if f.Without != 0 {
+		return append(keys, "deny = "+quote(f.Without.String()))
+	}
 	if f.Access == 0 {
 		return append(keys, "deny = true")
 	}

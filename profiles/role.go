@@ -11,10 +11,11 @@ import (
 
 // Limits of the format.
 const (
-	MaxFileSize   = 1 << 20 // bytes of one profile
-	MaxNameLength = 31      // bytes of a role's or rule set's name
-	MaxPathLength = 4095    // bytes of a pattern, also after its variables are filled in
-	FirstUserID   = 100     // ids below are the built-ins'
+	MaxFileSize   = 1 << 20   // bytes of one profile
+	MaxNameLength = 31        // bytes of a role's or rule set's name
+	MaxPathLength = 4095      // bytes of a pattern, also after its variables are filled in
+	FirstUserID   = 100       // ids below are the built-ins'
+	LastUserID    = 1<<31 - 1 // ids above are those of ad-hoc roles
 )
 
 // Profile is what one file says.
@@ -70,7 +71,10 @@ type Text struct {
 type FileRule struct {
 	Path   string // pattern, as written
 	Access Access // 0: deny
-	Place  Place  // of the key `path`
+	// Without, where it is not 0, stands in place of Access: what the role's flags give,
+	// less this.
+	Without Access
+	Place   Place // of the key `path`
 	// CommandLine marks a rule that is an option of `jail run`. Where a deny so given
 	// matches, at whatever depth, no allow so given counts.
 	CommandLine bool

@@ -67,9 +67,9 @@ var profileKeys = schema[Profile]{
 var roleKeys = append(schema[Role]{
 	{"id", func(d *decoder, e *entry, r *Role) {
 		if n, ok := d.integer(e.value, e.name); ok {
-			if n < 1 || n > math.MaxUint32 {
+			if n < 1 || n > LastUserID {
 				d.errs.add(e.value.place, "id %d is out of range: expected %d to %d",
-					n, FirstUserID, uint32(math.MaxUint32))
+					n, FirstUserID, LastUserID)
 				return
 			}
 			r.ID = uint32(n)
@@ -130,6 +130,13 @@ var fileKeys = schema[fileDraft]{
 		f.deny = e
 		if e.value.kind == unstable.Bool && e.value.text == "false" {
 			d.errs.add(e.value.place, "deny must be true; to allow, write access = \"r\" in its place")
+			return
+		}
+		if e.value.kind == unstable.String {
+			d.checked(e, func(s string) (err error) {
+				f.Without, err = ParseAccess(s)
+				return err
+			})
 			return
 		}
 		d.boolean(e)

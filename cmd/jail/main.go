@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"jail/launcher"
+	_ "jail/launcher/firststage" // runs before main, where the linker was told so
 )
 
 // Exit statuses. Those of run are env(1)'s, so that they differ from most commands'.
@@ -235,11 +237,36 @@ func splitCommand(model *kong.Application, args []string) (own, command []string
 			return args[:i], args[i+1:]
 		case len(arg) < 2 || arg[0] != '-':
 			return args[:i], args[i:]
+		case len(arg) > 2 && arg[2] == '=' && valueFollows(flags, arg[:2]):
+			args = slices.Clone(args)
+			args[i] = asOneWord(flags, arg[:2], arg[3:])
 		case valueFollows(flags, arg):
-			i++
+			if i++; i < len(args) && optionalPath(args[i]) {
+				// kong takes the value for an option unless it is one word with its own.
+				joined := append(slices.Clone(args[:i-1]), asOneWord(flags, arg, args[i]))
+				i--
+				args = append(joined, args[i+2:]...)
+			}
 		}
 	}
 	return args, nil
+}
+
+// optionalPath tells whether a word is a path that may be missing, and no option: -/srv, -./x.
+func optionalPath(word string) bool {
+	return len(word) > 1 && word[0] == '-' && strings.IndexByte("/.*?[$~", word[1]) >= 0
+}
+
+// asOneWord writes an option and its value as --NAME=VALUE.
+func asOneWord(flags []*kong.Flag, option, value string) string {
+	if len(option) == 2 {
+		for _, f := range flags {
+			if f.Short == rune(option[1]) {
+				return "--" + f.Name + "=" + value
+			}
+		}
+	}
+	return option + "=" + value
 }
 
 // valueFollows tells whether an option takes the next word for its value. Of an option

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"jail/loader"
 	"jail/profiles"
 )
 
@@ -18,7 +19,7 @@ type rolesCmd struct {
 
 // Help is the rest of the help.
 func (rolesCmd) Help() string {
-	return `One line per role: id, name, mode, then what it allows of files, network and exec, then the place where it is written.
+	return `One line per role: id, name, mode, then what it allows of files, network and exec, then the place where it is written. To root, roles that are loaded and no longer configured are shown, too, as orphaned.
 
 Examples:
 
@@ -37,6 +38,8 @@ type roleLine struct {
 	Exec    string `json:"exec"`
 	Place   string `json:"place"`
 	Builtin bool   `json:"builtin"`
+	// Orphaned: loaded and no longer configured; it holds for those who have it.
+	Orphaned bool `json:"orphaned"`
 }
 
 // Run lists the roles.
@@ -49,6 +52,7 @@ func (c *rolesCmd) Run(a *app) error {
 	for _, r := range set.Roles() {
 		list = append(list, describe(r))
 	}
+	list = append(list, orphans()...)
 	if c.JSON {
 		return a.json(list)
 	}
@@ -58,6 +62,32 @@ func (c *rolesCmd) Run(a *app) error {
 	}
 	a.table([]string{"ID", "NAME", "MODE", "FILES", "NETWORK", "EXEC", "PLACE"}, rows)
 	return nil
+}
+
+// orphans are the roles that are loaded and no longer configured, where this user may look.
+func orphans() []roleLine {
+	if !privileged() {
+		return nil
+	}
+	k, err := loader.Open()
+	if err != nil {
+		return nil
+	}
+	defer k.Close()
+	held, err := k.Roles()
+	if err != nil {
+		return nil
+	}
+	var list []roleLine
+	for _, r := range held {
+		if r.Orphaned {
+			list = append(list, roleLine{
+				ID: r.ID, Name: r.Name, Mode: "orphaned", Files: "?", Network: "?", Exec: "?",
+				Place: "loaded, no longer configured", Orphaned: true,
+			})
+		}
+	}
+	return list
 }
 
 func describe(r *profiles.Role) roleLine {

@@ -19,6 +19,7 @@ import (
 
 type runCmd struct {
 	Role []string `sep:"none" placeholder:"ROLE" help:"Role by name or id. Repeated, they stack, and every one must allow."`
+	adHocFlags
 	launchFlags
 	configFlags
 	DryRun  bool     `help:"Print the roles, the file and the arguments; run nothing."`
@@ -28,7 +29,8 @@ type runCmd struct {
 // launchFlags are about the process, whatever its roles.
 type launchFlags struct {
 	Pod        uint64            `placeholder:"N" help:"Label of the jail; one is made up otherwise."`
-	Var        map[string]string `mapsep:"none" placeholder:"K=V" help:"Value of $${K} in a role's paths (so far with --dry-run only)."`
+	Var        map[string]string `mapsep:"none" placeholder:"K=V" help:"Value of $${K} in the paths of this run's roles."`
+	User       string            `placeholder:"U[:G]" help:"Root only: run the command as this user, with its groups, or with group G alone."`
 	Permissive bool              `help:"Let the roles only report what they would refuse. Jails around this one still hold."`
 	Report     bool              `help:"Stay as the command's parent, and sum up on standard error what it was denied. As root only."`
 	KeepFD     []int             `name:"keep-fd" sep:"none" placeholder:"N" help:"Leave descriptor N open for the command; 3 and up are closed."`
@@ -36,7 +38,9 @@ type launchFlags struct {
 
 // Help is the rest of the help.
 func (runCmd) Help() string {
-	return `The command replaces jail: same process, same descriptors 0 to 2, and its own exit status. Options end at "--" or at the first word that is none. Root loads the kernel part where that has not been done; for others no_new_privs is set.
+	return `Rules without --role start from "permissive"; an area that they mention becomes an allow-list: files by -r, -w and -x (what programs read in order to start is added), network by --connect, --bind, --unix and --dns. Without any -x, exec is not restricted. With --role they add to a private copy of each role. They need root.
+
+The command replaces jail: same process, same descriptors 0 to 2, and its own exit status. Options end at "--" or at the first word that is none. Root loads the kernel part where that has not been done; for others no_new_privs is set.
 
 Exit status: the command's own; 125 jail failed and ran nothing, 126 the command cannot be executed, 127 it was not found.
 
@@ -45,14 +49,21 @@ Examples:
     jail run --role webserver -- nginx -g 'daemon off;'
     jail run --role worker --role isolated -- ./job
     jail run --role restricted --dry-run -- cat /etc/passwd
+    sudo jail run -r /usr -r /etc -w . -- make
+    sudo jail run --deny '**/.env' -- npm install
+    sudo jail run --connect 443 --user www-data -- ./fetch
     sudo jail run --role restricted --permissive --report -- ./server
 `
 }
 
 // Run executes the command in place; it returns only when nothing was run.
 func (c *runCmd) Run(a *app) error {
-	if len(c.Role) == 0 {
-		return withHint(errors.New("no role given"), "give one with --role; jail roles lists them")
+	rules, err := c.rules(a)
+	if err != nil {
+		return err
+	}
+	if len(c.Role) == 0 && rules.Empty() {
+		return withHint(errors.New("no role given, and no rules"), "give one with --role (jail roles lists them), or say what is allowed: -r, -w, -x, --deny, --connect...")
 	}
 	if len(c.Command) == 0 {
 		return withHint(errors.New("no command given"), "jail run --role ROLE -- COMMAND")
@@ -66,24 +77,101 @@ func (c *runCmd) Run(a *app) error {
 		return err
 	}
 	spec := launcher.Spec{Pod: c.Pod, Command: c.Command, KeepFDs: c.KeepFD, Permissive: c.Permissive}
-	for _, r := range roles {
-		spec.Roles = append(spec.Roles, r.ID)
+	if c.User != "" {
+		if spec.User, err = launcher.FindUser(c.User); err != nil {
+			return fmt.Errorf("--user %s: %w", quoteShort(c.User), err)
+		}
 	}
 	file, err := spec.Find()
 	if err != nil {
 		return err
 	}
-	if c.DryRun {
-		return c.dryRun(a, roles, file)
+	j := jobRoles{set: set, roles: roles}
+	if err := c.adHoc(&j, rules); err != nil {
+		return err
 	}
-	if len(c.Var) > 0 {
-		return withHint(errors.New("--var: roles get their values when they are loaded"),
-			"leave it out, or write the value into the role")
+	if c.DryRun {
+		return c.dryRun(a, j, file)
 	}
 	if c.Report {
 		return c.report(a, spec, set)
 	}
-	return explain(c.launch(a, spec, set, roles), c.Role)
+	return explain(c.launch(a, spec, j), j.names())
+}
+
+// jobRoles is the roles of one start, outermost first: of each, whether it is made for it.
+type jobRoles struct {
+	set   *profiles.Set
+	roles []*profiles.Role
+	adHoc []bool // as long as roles
+	vars  map[string]string
+}
+
+func (j jobRoles) names() []string {
+	var names []string
+	for _, r := range j.roles {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// privileged tells whether this process may change what the kernel part holds: root outside
+// any jail.
+func privileged() bool { return os.Geteuid() == 0 && !jailed() }
+
+// adHoc adds the rules of the command line: for root to copies of the roles, for others as
+// a role of their own on top, which can only narrow.
+func (c *runCmd) adHoc(j *jobRoles, rules *profiles.AdHoc) error {
+	j.adHoc = make([]bool, len(j.roles))
+	if rules.Empty() && len(c.Var) == 0 {
+		return nil
+	}
+	var err error
+	if j.vars, err = c.variables(); err != nil {
+		return err
+	}
+	if privileged() && len(j.roles) > 0 {
+		for i, r := range j.roles {
+			j.roles[i], j.adHoc[i] = rules.AddTo(r), true
+		}
+		return nil
+	}
+	if rules.Empty() {
+		if c.DryRun {
+			return nil
+		}
+		return withHint(errors.New("--var: values for the roles of one run need root outside any jail"),
+			"leave it out, or write the value into the role")
+	}
+	env, err := c.environment(j.vars)
+	if err != nil {
+		return err
+	}
+	alone, err := rules.Alone(env)
+	if err != nil {
+		return err
+	}
+	j.roles, j.adHoc = append(j.roles, alone), append(j.adHoc, true)
+	return nil
+}
+
+// readable tells whether this user may follow links as process 1 sees them.
+func readable(env profiles.Env) bool {
+	_, err := env.Resolve("/etc")
+	return err == nil
+}
+
+// environment is the machine; for --dry-run, as far as this user may look at it.
+func (c *runCmd) environment(vars map[string]string) (profiles.Env, error) {
+	env := neutralEnv()
+	if machine, err := loader.Environment(); !c.DryRun || err == nil && readable(machine) {
+		if err != nil {
+			return env, err
+		}
+		env = machine
+	}
+	env.Vars = vars
+	return env, nil
 }
 
 // pick finds the roles by name or id.
@@ -118,33 +206,67 @@ func quoteShort(s string) string {
 
 // launch runs the command, for root after seeing to the kernel part. A subject cannot, and
 // need not: the kernel part that holds it answers.
-func (c *runCmd) launch(a *app, spec launcher.Spec, set *profiles.Set, roles []*profiles.Role) error {
-	if os.Geteuid() != 0 || jailed() {
+func (c *runCmd) launch(a *app, spec launcher.Spec, j jobRoles) error {
+	if !privileged() {
+		if slices.Contains(j.adHoc, true) {
+			return withHint(errors.New("rules on the command line need root outside any jail"),
+				"run it as root, or have root put them into a role below "+configDir+"/"+rolesDir)
+		}
+		for _, r := range j.roles {
+			spec.Roles = append(spec.Roles, r.ID)
+		}
 		return launcher.Run(spec)
 	}
 	k, err := loader.Open()
 	if errors.Is(err, loader.ErrNotLoaded) {
-		k, err = loader.Load(a.ctx, loader.Options{Roles: set.Roles()})
+		k, err = loader.Load(a.ctx, loader.Options{Roles: j.set.Roles()})
 	}
 	if err != nil {
 		return err
 	}
-	err = sameRoles(k, roles)
-	if cerr := k.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	err = launcher.Run(spec)
+	err = launchLoaded(k, spec, j)
+	err = errors.Join(err, k.Close())
 	if !errors.Is(err, loader.ErrClosed) {
 		return err
 	}
 	// Somebody else is loading: wait for the end of that.
-	if k, err = loader.Load(a.ctx, loader.Options{Roles: set.Roles()}); err != nil {
+	if k, err = loader.Load(a.ctx, loader.Options{Roles: j.set.Roles()}); err != nil {
 		return err
 	}
-	_ = k.Close()
+	return errors.Join(launchLoaded(k, spec, j), k.Close())
+}
+
+// launchLoaded installs the roles that are made for this start, and starts. It returns only
+// where nothing was run.
+func launchLoaded(k *loader.Kernel, spec launcher.Spec, j jobRoles) (err error) {
+	var loaded, made []*profiles.Role
+	for i, r := range j.roles {
+		if j.adHoc[i] {
+			made = append(made, r)
+		} else {
+			loaded = append(loaded, r)
+		}
+	}
+	if err := sameRoles(k, loaded); err != nil {
+		return err
+	}
+	var ids []uint32
+	if len(made) > 0 {
+		adHoc, err := k.MakeAdHoc(made, j.vars)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, adHoc.Close()) }()
+		ids = adHoc.IDs
+	}
+	spec.Roles = nil
+	for i, r := range j.roles {
+		if j.adHoc[i] {
+			spec.Roles, ids = append(spec.Roles, ids[0]), ids[1:]
+		} else {
+			spec.Roles = append(spec.Roles, r.ID)
+		}
+	}
 	return launcher.Run(spec)
 }
 
@@ -183,7 +305,7 @@ func explain(err error, roles []string) error {
 }
 
 // dryRun prints what would be run, and under what; the whole is TOML.
-func (c *runCmd) dryRun(a *app, roles []*profiles.Role, file string) error {
+func (c *runCmd) dryRun(a *app, j jobRoles, file string) error {
 	argv := make([]string, len(c.Command))
 	for i, arg := range c.Command {
 		argv[i] = strconv.Quote(arg)
@@ -192,13 +314,22 @@ func (c *runCmd) dryRun(a *app, roles []*profiles.Role, file string) error {
 	if c.Pod != 0 {
 		a.printf("# pod = %d\n", c.Pod)
 	}
-	env := neutralEnv()
-	env.Vars = c.Var
-	for _, r := range roles {
+	env, err := c.environment(j.vars)
+	if err != nil {
+		return err
+	}
+	if j.vars == nil {
+		env.Vars = c.Var
+	}
+	for i, r := range j.roles {
 		if _, err := r.Compile(env); err != nil {
 			return err
 		}
-		a.printf("\n%s", r.TOML())
+		text := r.TOML()
+		if j.adHoc[i] {
+			a.printf("\n# Made for this run, under an id of its own. To keep it, give it a free id.")
+		}
+		a.printf("\n%s", text)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (c *statusCmd) Run(a *app) error {
 		return err
 	}
 	if c.JSON {
-		for _, list := range []*[]string{&s.Programs, &s.Missing, &s.Lacking} {
+		for _, list := range []*[]string{&s.Programs, &s.Missing, &s.Lacking, &s.Orphaned} {
 			*list = append([]string{}, *list...)
 		}
 		err = a.json(s)
@@ -82,6 +82,7 @@ func (o *output) printStatus(s loader.Status) {
 		{"abi", strconv.Itoa(int(s.ABI))},
 		{"programs", strconv.Itoa(len(s.Programs))},
 		{"roles", strconv.Itoa(s.Roles)},
+		{"ad-hoc roles", strconv.Itoa(s.AdHoc)},
 		{"subjects", strconv.Itoa(s.Subjects)},
 		{"denied", strconv.FormatUint(s.Denied, 10)},
 		{"lost events", strconv.FormatUint(s.Lost, 10)},
@@ -92,6 +93,9 @@ func (o *output) printStatus(s loader.Status) {
 	}
 	if len(s.Lacking) > 0 {
 		rows = append(rows, [2]string{"not on this kernel", strings.Join(s.Lacking, ", ")})
+	}
+	if len(s.Orphaned) > 0 {
+		rows = append(rows, [2]string{"orphaned", strings.Join(s.Orphaned, ", ")})
 	}
 	for _, r := range rows {
 		o.printf("%s: %s\n", r[0], r[1])

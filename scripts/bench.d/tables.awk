@@ -53,10 +53,10 @@ END {
 	}
 
 	print "\nStart-up in guest instructions: fork, exec, exit and wait, jail's programs pinned\n"
-	format = "%-52s %12s %12s\n"
-	printf format, "command", "as root", "as user"
+	format = "%-52s %12s %12s %12s\n"
+	printf format, "command", "as root", "as user", "set-user-ID"
 	for (i = 1; i <= nstarts; i++)
-		printf format, starts[i], value["start-root", starts[i]], value["start-user", starts[i]]
+		printf format, starts[i], value["start-root", starts[i]], value["start-user", starts[i]], value["start-setuid", starts[i]]
 
 	print "\nRefused operations under the role bench, with their event in the buffer, and with the same programs but"
 	print "linked so that denials are counted and not told. again: the same denial, collapsed. limit: of a second.\n"
@@ -73,6 +73,7 @@ END {
 	target("fork+exec, loaded and unjailed", ratio("loaded", "fork+exec+wait"), 1.04)
 	start_target("root")
 	start_target("user")
+	start_target("setuid")
 	event_target("port", 400)
 	event_target("capability", 400)
 	event_target("path, 5 deep", 1500)

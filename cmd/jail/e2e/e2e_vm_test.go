@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -460,4 +462,20 @@ func TestOffWithoutBPFLSM(t *testing.T) {
 	}
 	run(t, jailPath, "load").want(t, 1, "lsm")
 	run(t, jailPath, "status").want(t, 1)
+}
+
+func TestProgramBeginsWithTheFirstStage(t *testing.T) {
+	f, err := elf.Open(jailPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(symbols, func(s elf.Symbol) bool { return s.Name == "jail/launcher/firststage.entry.abi0" })
+	if at < 0 || symbols[at].Value != f.Entry {
+		t.Errorf("the entry point %#x is not the first stage's", f.Entry)
+	}
 }

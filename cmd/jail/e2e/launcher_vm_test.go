@@ -380,11 +380,16 @@ os.execv("/usr/bin/jail", ["jail", "run", "--role", "worker", "--", "sh", "-c", 
 	}},
 	{"T40", "writable_configuration", "root", func(t *testing.T) {
 		file := "/etc/jail/roles.d/t40.toml"
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, nil, 0o644)); err != nil {
+		const role = "[roles.t40]\nid = 140\nallow_file_access = true\nallow_exec = true\n"
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(role), 0o644)); err != nil {
 			t.Fatal(err)
 		}
-		defer os.Remove(file)
-		run(t, jailPath, "run", "--role", "isolated", "--", "true").want(t, 0)
+		defer func() {
+			_ = os.Remove(file)
+			run(t, jailPath, "reload").want(t, 0)
+		}()
+		run(t, jailPath, "reload").want(t, 0)
+		run(t, jailPath, "run", "--role", "t40", "--", "true").want(t, 0)
 		for _, change := range []func() error{
 			func() error { return os.Chmod(file, 0o666) },
 			func() error { return errors.Join(os.Chmod(file, 0o644), os.Chown(file, 1000, 0)) },
@@ -392,8 +397,10 @@ os.execv("/usr/bin/jail", ["jail", "run", "--role", "worker", "--", "sh", "-c", 
 			if err := change(); err != nil {
 				t.Fatal(err)
 			}
-			run(t, jailPath, "run", "--role", "isolated", "--", "true").want(t, 125, file)
-			runCommand(t, inRole("isolated", "true")).want(t, 125, file)
+			run(t, jailPath, "run", "--role", "t40", "--", "true").want(t, 125, file)
+			runCommand(t, inRole("t40", "true")).want(t, 125, file)
+			// a built-in role depends on no file
+			runCommand(t, inRole("isolated", "true")).want(t, 0)
 		}
 	}},
 	{"T41", "role_file_in_cwd", "user", func(t *testing.T) {
