@@ -217,6 +217,74 @@ struct member {
 
 enum member_flag {
 	MEMBER_PERMISSIVE = 1 << 0, /* entered with --permissive: reported, not refused */
+	MEMBER_FRESH = 1 << 1,	    /* entered by a control group, not by an exec: it has one */
+};
+
+/* What the tables of executables and control groups say of one of them. */
+struct entrance {
+	__u64 pod;   /* 0: make one up */
+	__u32 role;  /* role id */
+	__u32 flags; /* enum entrance_flag */
+};
+
+enum entrance_flag {
+	ENTRANCE_SKIP = 1 << 0,	 /* systemd's executor: its control group counts at its next exec */
+	ENTRANCE_ASKED = 1 << 1, /* a control group listed by a request, not by the configuration */
+};
+
+/* A file as the kernel knows it. */
+struct file_key {
+	__u64 inode;
+	__u32 device; /* s_dev */
+	__u32 generation;
+};
+
+/* Which rule of the paths' policy an entrance belongs to. */
+struct path_key {
+	__u64 policy;
+	__u32 rule;
+	__u32 pad;
+};
+
+enum {
+	CGROUP_PATH = 256, /* bytes of a control group's path, NUL included */
+	CGROUP_DEPTH = 32,
+	SCRATCHES = 64,
+	MARK_VERSION = 1,
+	MARK_SIZE = 64, /* bytes read of a mark; it has 16 */
+};
+
+/* A control group's path below the mount, filled up with NULs. */
+struct cgroup_key {
+	__u8 path[256];
+};
+
+/* Which ways in there are besides `jail run`; written by the loader. */
+struct ways {
+	__u32 paths;   /* slot of the policy whose rules are paths of executables; 0: none */
+	__u32 cgroups; /* control groups that are listed */
+	__u32 xattr;   /* 1: this kernel's programs read the mark */
+	__u32 pad;
+};
+
+/* The extended attribute security.bpf.jail. */
+struct mark {
+	__u32 version;
+	__u32 role;
+	__u64 pod;
+};
+
+/* What `identify` is asked. */
+struct identity {
+	__u32 fd;
+	__u32 op; /* enum identify_op */
+	struct entrance entrance;
+};
+
+enum identify_op {
+	IDENTIFY_PUT = 1,    /* answers 0 */
+	IDENTIFY_DELETE = 2, /* answers 0 */
+	IDENTIFY_ROLE = 3,   /* answers 0: the file's entrance has this role and pod; ENOENT */
 };
 
 enum subject_flag {
@@ -277,7 +345,7 @@ struct subject {
 	__u32 flags;  /* enum subject_flag */
 	__u32 staged_flags;
 	__u32 claimed; /* 1: somebody writes above the list; see claim() */
-	__u32 pad;
+	__u32 late;    /* 1: moved into a listed control group while an exec was under way */
 	struct member list[8];
 	struct latest latest;
 	struct walk walk;
@@ -303,6 +371,32 @@ struct pending {
 	__u64 pod;	    /* 0: make one up */
 	__u32 roles[8];
 	struct domain draft; /* too large for a BPF stack */
+	__u32 uid;	     /* real uid of the task that enters */
+	__u32 trust;	     /* enum trust */
+};
+
+/* Which pods an enrollment may join. */
+enum trust {
+	TRUST_NONE = 0, /* those of its own user */
+	TRUST_ROOT = 1, /* any, as it is root, outside any jail */
+	TRUST_WORD = 2, /* root said so, for a task of any user */
+};
+
+/* Room for one exec or fork to find out what it enters; busy while it is in use. */
+struct scratch {
+	__u32 busy;
+	__u32 found; /* entrances in list */
+	__u32 slot;  /* its own place in the scratches */
+	__u32 pad;
+	struct entrance list[8];
+	struct member nobody; /* on whose behalf an exec is refused */
+	struct pending pending;
+	struct walk walk;
+	__u64 group;	  /* address of the control group that is judged */
+	__u64 groups[32]; /* and of those around it, by level */
+	struct cgroup_key cgroup;
+	__u8 spill[256]; /* behind the key: a name that does not fit */
+	__u8 mark[64];
 };
 
 /* Value of the pods map: who holds a label. */
@@ -327,8 +421,11 @@ enum refusal {
 	REFUSED_BUSY = 9,	/* an exec or another enrollment is under way */
 	REFUSED_GONE = 10,	/* no thread of the process was found */
 	REFUSED_KERNEL = 11,	/* a kernel thread */
-	REFUSED_TRACED = 12,	/* somebody traces the process */
+	REFUSED_TRACED = 12,	/* the process is traced or traces */
 	REFUSED_PRIVILEGE = 13, /* the process has more privilege than who asked for it */
+	REFUSED_MARK = 14,	/* the file's mark is malformed or cannot be read */
+	REFUSED_PATH = 15,	/* the file's path cannot be told: it may be a listed one */
+	REFUSED_SHARED = 16,	/* another process shares the memory and would stay outside */
 };
 
 /*
@@ -375,7 +472,10 @@ enum stamp_flag {
 	STAMP_BY_ROOT = 1 << 0,	 /* root outside any jail decided: the process need not be a user of
 				    the role, and gets no no-gain bit */
 	STAMP_AT_EXEC = 1 << 1,	 /* arm every thread instead */
-	STAMP_UNTRACED = 1 << 2, /* refuse a traced process */
+	STAMP_UNTRACED = 1 << 2, /* refuse a process that is traced or traces */
+	STAMP_TREE = 1 << 3,	 /* its descendants too; the trees map names the process */
+	STAMP_ONCE = 1 << 5,	 /* pass over threads that have the role already */
+	STAMP_LOOK = 1 << 4,	 /* only see whether it would be refused */
 };
 
 /*
@@ -386,6 +486,7 @@ struct stamp {
 	__u64 start;   /* when the process started, as in /proc/PID/stat: 10 ms ticks */
 	__u64 domain;  /* out: made for the first thread */
 	__u64 label;   /* out: its pod */
+	__u64 memory;  /* out, of a look: address of its mm */
 	__u32 uid;     /* real uid that the process must have, unless by root */
 	__u32 flags;   /* enum stamp_flag */
 	__u32 stamped; /* out: threads newly stamped or armed, all passes */
@@ -452,7 +553,8 @@ enum op {
 	OP_CAPABLE = 15,
 	OP_RECEIVE = 16, /* a socket, from another process */
 	OP_SOCKOPT = 17,
-	OP_COUNT = 18,
+	OP_MARK = 18, /* setting or removing a mark */
+	OP_COUNT = 19,
 };
 
 /* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */

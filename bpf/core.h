@@ -202,6 +202,21 @@ static __always_inline int reaches(const struct subject *actor, const struct sub
 	return 1;
 }
 
+/* The members from here on may have the exec under way, as the one that entered them. */
+static __always_inline __u32 granted_from(const struct subject *s)
+{
+	__u32 from = s->depth;
+
+	for (int i = ROLE_DEPTH - 1; i >= 0; i--) {
+		if ((__u32)i >= s->depth)
+			continue;
+		if (!(s->list[i].flags & MEMBER_FRESH))
+			break;
+		from = i;
+	}
+	return from;
+}
+
 /* What is asked: who wants to do what to which object. */
 struct query {
 	__u32 port; /* from here to addr: as in struct event */

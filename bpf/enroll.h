@@ -3,8 +3,8 @@
  * How a task becomes a subject, stays one, and what is kept of it.
  *
  *   task_prctl             arms the calling thread
- *   bprm_creds_for_exec    stages the armed roles: the last place that may fail
- *   bprm_committed_creds   flips the stage, consumes the arming
+ *   bprm_creds_for_exec    stages the armed roles and, from 6.15 on, the mark's
+ *   bprm_committed_creds   (in ways.h) flips the stage, consumes the arming
  *   task_alloc             children and threads inherit, or are not born
  *   task_free              counts the live tasks of a domain
  */
@@ -56,16 +56,11 @@ static __always_inline int named_before(const struct subject *s, __u32 n)
 
 /*
  * Writing above list[0..depth) needs the claim: the task's own exec and an enrollment
- * from outside (stamp.h) may come at the same time. Returns 0 when it is taken.
+ * from outside (stamp.h, ways.h) may come at the same time. Returns 0 when it is taken.
  */
-static __always_inline int claim(struct subject *s)
+static __always_inline int hold(struct subject *s)
 {
-	if (__sync_val_compare_and_swap(&s->claimed, 0, 1))
-		return 0;
-	if (!s->staged)
-		return 1;
-	s->claimed = 0; /* an exec is under way, whose entries are there */
-	return 0;
+	return __sync_val_compare_and_swap(&s->claimed, 0, 1) == 0;
 }
 
 static __always_inline void release(struct subject *s)
@@ -73,8 +68,7 @@ static __always_inline void release(struct subject *s)
 	s->claimed = 0;
 }
 
-/* Take back an exec that was staged and did not happen. By the task itself only: until
- * `staged` is 0 nobody else writes. */
+/* Take back an exec that was staged and did not happen. Under the claim. */
 static __always_inline void unstage(struct subject *s)
 {
 	__u32 staged = s->staged;
@@ -89,22 +83,38 @@ static __always_inline void unstage(struct subject *s)
 	s->staged = 0;
 }
 
+/* The claim for an enrollment from outside: not while an exec is under way, whose entries
+ * are there. What an exec that failed left is taken back. */
+static __always_inline int claim(struct task_struct *t, struct subject *s)
+{
+	if (!hold(s))
+		return 0;
+	if (!s->staged)
+		return 1;
+	if (!BPF_CORE_READ_BITFIELD_PROBED(t, in_execve)) {
+		unstage(s);
+		return 1;
+	}
+	release(s);
+	return 0;
+}
+
 /* The founder's list is the same: same roles, same domains below. */
-static __always_inline int same_list(const struct domain *d, const struct subject *s,
+static __always_inline int same_list(const struct domain *d, const struct subject *s, __u32 base,
 				     const struct pending *p)
 {
-	__u32 depth = s->depth + p->count;
+	__u32 depth = base + p->count;
 
 	if (d->depth != depth)
 		return 0;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i >= depth)
 			break;
-		if (i < s->depth) {
+		if (i < base) {
 			if (d->list[i].domain != s->list[i].domain ||
 			    d->list[i].role != s->list[i].role)
 				return 0;
-		} else if (d->list[i].role != p->roles[(i - s->depth) & (ROLE_DEPTH - 1)]) {
+		} else if (d->list[i].role != p->roles[(i - base) & (ROLE_DEPTH - 1)]) {
 			return 0;
 		}
 	}
@@ -143,12 +153,12 @@ static __always_inline int names_adhoc(const struct pending *p)
  * The domain that an enrollment enters: the pod's own for the same user with the same
  * list, or for root outside any jail; else a new one. 0, or an enum refusal.
  */
-static __always_inline __u32 enter_domain(struct task_struct *t, struct subject *s,
-					  struct pending *p, __u32 depth, __u64 *id, __u64 *label)
+static __always_inline __u32 enter_domain(struct subject *s, __u32 base, struct pending *p,
+					  __u64 *id, __u64 *label)
 {
 	struct tally *n = get_tally();
-	__u32 uid = uid_of(t);
 	struct domain *fresh = &p->draft;
+	__u32 depth = base + p->count;
 	struct pod held = {};
 	struct domain *d;
 	struct pod *pod;
@@ -157,18 +167,18 @@ static __always_inline __u32 enter_domain(struct task_struct *t, struct subject 
 		return REFUSED_MEMORY;
 	if (p->pod) {
 		__u64 wanted = p->pod;
-		int outside = is_root(t) && !s->depth;
+		int outside = p->trust && !base;
 
 		pod = bpf_map_lookup_elem(&pods, &wanted);
 		if (pod && pod->live > 0) {
 			__u64 newest = pod->domain;
 
-			if (pod->uid != uid && !outside)
+			if (pod->uid != p->uid && !outside && p->trust != TRUST_WORD)
 				return REFUSED_POD;
 			d = bpf_map_lookup_elem(&domains, &newest);
 			if (d &&
 			    ((outside && !names_adhoc(p)) ||
-			     (d->uid == uid && same_list(d, s, p))) &&
+			     (d->uid == p->uid && same_list(d, s, base, p))) &&
 			    __sync_fetch_and_add(&d->live, 1) > 0) {
 				*id = newest;
 				*label = wanted;
@@ -180,19 +190,19 @@ static __always_inline __u32 enter_domain(struct task_struct *t, struct subject 
 	*label = p->pod ? p->pod : (1ULL << 32 | *id);
 	__builtin_memset(fresh, 0, sizeof(*fresh));
 	fresh->pod = *label;
-	fresh->uid = uid;
+	fresh->uid = p->uid;
 	fresh->live = 1;
 	fresh->depth = depth;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i >= depth)
 			break;
-		if (i < s->depth) {
+		if (i < base) {
 			fresh->list[i] = s->list[i];
 			continue;
 		}
 		fresh->list[i].domain = *id;
 		fresh->list[i].pod = *label;
-		fresh->list[i].role = p->roles[(i - s->depth) & (ROLE_DEPTH - 1)];
+		fresh->list[i].role = p->roles[(i - base) & (ROLE_DEPTH - 1)];
 	}
 	if (bpf_map_update_elem(&domains, id, fresh, BPF_NOEXIST))
 		return REFUSED_FULL;
@@ -203,7 +213,7 @@ static __always_inline __u32 enter_domain(struct task_struct *t, struct subject 
 		return REFUSED_NOT;
 	}
 	held.domain = *id;
-	held.uid = uid;
+	held.uid = p->uid;
 	held.live = 1;
 	if (bpf_map_update_elem(&pods, label, &held, BPF_ANY)) {
 		forget_limit(*id);
@@ -213,13 +223,14 @@ static __always_inline __u32 enter_domain(struct task_struct *t, struct subject 
 	return REFUSED_NOT;
 }
 
-/* Look the armed roles up and write them above the list. 0, or an enum refusal. */
-static __always_inline __u32 write_roles(struct subject *s, struct pending *p)
+/* Look the armed roles up and write them at list[base]. 0, or an enum refusal. */
+static __always_inline __u32 write_roles(struct subject *s, __u32 base, struct pending *p)
 {
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		__u32 id, *slot;
-		__u32 at = s->depth + i;
+		__u32 at = base + i;
 
+		opaque(at);
 		if (i >= p->count || at >= ROLE_DEPTH)
 			break;
 		id = p->roles[i];
@@ -235,12 +246,13 @@ static __always_inline __u32 write_roles(struct subject *s, struct pending *p)
 }
 
 /* Give what write_roles() wrote its domain. */
-static __always_inline void write_domain(struct subject *s, struct pending *p, __u64 domain,
-					 __u64 label)
+static __always_inline void write_domain(struct subject *s, __u32 base, struct pending *p,
+					 __u64 domain, __u64 label)
 {
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
-		__u32 at = s->depth + i;
+		__u32 at = base + i;
 
+		opaque(at);
 		if (i >= p->count || at >= ROLE_DEPTH)
 			break;
 		s->list[at].domain = domain;
@@ -250,36 +262,57 @@ static __always_inline void write_domain(struct subject *s, struct pending *p, _
 	}
 }
 
-/* Stage what the calling thread armed. 0, or an enum refusal. */
-static __always_inline __u32 stage(struct pending *p)
+/* Write the roles, in their domain, at list[base]: nothing holds yet. 0, or an enum refusal. */
+static __always_inline __u32 place(struct subject *s, __u32 base, struct pending *p)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct control *c = get_control();
 	__u64 domain = 0, label = 0;
-	struct subject *s;
-	__u32 depth, why;
+	__u32 why;
+
+	if (base + p->count > ROLE_DEPTH)
+		return REFUSED_DEPTH;
+	why = write_roles(s, base, p);
+	if (!why)
+		why = enter_domain(s, base, p, &domain, &label);
+	if (!why)
+		write_domain(s, base, p, domain, label);
+	return why;
+}
+
+/*
+ * Add roles behind those that the list has and those that the exec under way staged
+ * before: to the stage, or, with MEMBER_FRESH, from outside, under the claim, and at
+ * once. 0, or an enum refusal. Not global: before 6.2 only what is known to be a map's value can be
+ * put into another map.
+ */
+static __noinline int add_roles(struct subject *s, struct pending *p)
+{
+	struct control *c = get_control();
+	int fresh, held;
+	__u32 base, why;
 
 	if (!c || !c->door)
 		return REFUSED_DOOR;
-	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!s)
+	if (!s || !p)
 		return REFUSED_MEMORY;
-	unstage(s);
-	if (!claim(s))
+	fresh = p->member_flags & MEMBER_FRESH;
+	base = s->staged;
+	/* What the task's own exec staged keeps everybody else from writing. */
+	held = fresh || base;
+	if (!held && !hold(s))
 		return REFUSED_BUSY;
-	depth = s->depth + p->count;
-	why = depth > ROLE_DEPTH ? REFUSED_DEPTH : write_roles(s, p);
-	if (!why)
-		why = enter_domain(t, s, p, depth, &domain, &label);
-	if (why) {
-		release(s);
-		return why;
+	if (!base)
+		base = s->depth;
+	opaque(base);
+	why = base < ROLE_DEPTH ? place(s, base, p) : REFUSED_DEPTH;
+	if (!why && fresh) {
+		s->depth = base + p->count;
+	} else if (!why) {
+		s->staged_flags = (held ? s->staged_flags : s->flags) | p->flags;
+		s->staged = base + p->count;
 	}
-	write_domain(s, p, domain, label);
-	s->staged_flags = s->flags | p->flags;
-	s->staged = depth;
-	release(s);
-	return REFUSED_NOT;
+	if (!held)
+		release(s);
+	return why;
 }
 
 enum {
@@ -383,8 +416,9 @@ static __always_inline int arm(struct pending *p, __u32 id)
 	return REFUSED_NOT;
 }
 
-/* Tell of an enrollment that was refused; the task need not be a subject. */
-static __always_inline int refuse_enroll(__u32 why, __u32 role, __u64 pod)
+/* Tell of an enrollment that was refused; the task need not be a subject. Global: its own
+ * stack, verified once. */
+__noinline int tell_refused(__u32 why, __u32 role, __u64 pod)
 {
 	struct query q = { .op = OP_ENROLL, .granted = ROLE_DEPTH };
 	struct member nobody = { .role = role, .pod = pod };
@@ -392,6 +426,12 @@ static __always_inline int refuse_enroll(__u32 why, __u32 role, __u64 pod)
 	q.value = why;
 	q.reason = REASON_ENROLL;
 	return refuse(NULL, &q, &nobody, NULL, EPERM);
+}
+
+static __always_inline int refuse_enroll(__u32 why, __u32 role, __u64 pod)
+{
+	tell_refused(why, role, pod);
+	return -EPERM; /* the verifier does not know what a global function returns */
 }
 
 SEC("lsm.s/task_prctl")
@@ -436,8 +476,10 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 		if (p)
 			bpf_task_storage_delete(&pending_enrollments, t);
 		s = entry_of(t);
-		if (s && !is_unknown(s))
+		if (s && !is_unknown(s) && hold(s)) {
 			unstage(s);
+			release(s);
+		}
 		return -PRCTL_OK;
 	case PRCTL_COUNT:
 		return -(PRCTL_OK + (p ? (int)(p->count & 15) : 0));
@@ -447,64 +489,45 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 	return -EINVAL;
 }
 
-SEC("lsm.s/bprm_creds_for_exec")
-int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
+/* Stage what the calling thread armed, at the start of an exec. */
+static __always_inline int stage_armed(struct task_struct *t)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct pending *p;
 	struct subject *s;
 
-	if (ret)
-		return earlier(ret);
-	if (!t->bpf_storage || !acting())
+	if (!t->bpf_storage)
 		return 0;
 	s = entry_of(t);
 	if (s && is_unknown(s))
 		return -EAGAIN;
-	if (s)
+	if (s && s->staged) {
+		if (!hold(s))
+			return refuse_enroll(REFUSED_BUSY, s->list[0].role, s->list[0].pod);
 		unstage(s);
+		release(s);
+	}
 	p = bpf_task_storage_get(&pending_enrollments, t, 0, 0);
 	if (!p && find_entry(t, id_of(&pending_enrollments)))
 		return -EAGAIN;
 	if (!p || !p->count)
 		return 0;
-	p->reason = stage(p);
+	p->uid = uid_of(t);
+	p->trust = is_root(t) ? TRUST_ROOT : TRUST_NONE;
+	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	p->reason = s ? add_roles(s, p) : REFUSED_MEMORY;
 	if (!p->reason)
 		return 0;
 	return refuse_enroll(p->reason, p->roles[0], p->pod);
 }
 
-SEC("lsm/bprm_committed_creds")
-void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
+SEC("lsm.s/bprm_creds_for_exec")
+int BPF_PROG(enroll_stage, struct linux_binprm *bprm, int ret)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct subject *s;
-
-	if (!t->bpf_storage || !acting())
-		return;
-	s = entry_of(t);
-	if (!s)
-		return;
-	if (is_unknown(s)) {
-		/* The exec cannot be refused any more, and the new list not be set. */
-		bpf_send_signal(SIGKILL);
-		return;
-	}
-	if (!s->staged) {
-		if (!s->depth)
-			return;
-		/* Stamped from outside after exec_gain had judged the gain: end it. */
-		if ((s->flags & SUBJECT_NO_GAIN) && t->cred->euid.val != t->cred->uid.val &&
-		    !(t->atomic_flags & (1UL << PFA_NO_NEW_PRIVS)))
-			bpf_send_signal(SIGKILL);
-		report_exec(s, bprm, EVENT_EXEC);
-		return;
-	}
-	s->flags = s->staged_flags;
-	s->depth = s->staged;
-	s->staged = 0;
-	bpf_task_storage_delete(&pending_enrollments, t);
-	report_exec(s, bprm, EVENT_ENROLL);
+	if (ret)
+		return earlier(ret);
+	if (!acting())
+		return 0;
+	return stage_armed(bpf_get_current_task_btf());
 }
 
 SEC("lsm.s/task_alloc")
@@ -529,6 +552,7 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
 		if (i >= depth)
 			break;
 		child->list[i] = s->list[i];
+		child->list[i].flags &= ~MEMBER_FRESH;
 		if (!named_before(s, i))
 			domain_get(s->list[i].domain);
 	}

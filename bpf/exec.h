@@ -10,6 +10,7 @@
 
 #include "core.h"
 #include "file.h"
+#include "ways.h"
 
 SEC("lsm/bprm_check_security")
 int BPF_PROG(exec_check, struct linux_binprm *bprm, int ret)
@@ -18,17 +19,18 @@ int BPF_PROG(exec_check, struct linux_binprm *bprm, int ret)
 	struct dentry *dentry;
 	struct subject *s;
 	__u32 depth;
+	int err;
 
 	if (ret)
 		return earlier(ret);
+	err = enter_by_exec(bprm, &q);
+	if (err)
+		return err;
 	s = current_subject_or_staged();
 	if (!s)
 		return 0;
-	depth = s->depth;
-	if (s->staged) {
-		q.granted = depth;
-		depth = s->staged;
-	}
+	depth = s->staged ? s->staged : s->depth;
+	q.granted = granted_from(s);
 	dentry = bprm->file->f_path.dentry;
 	q.pathless = pathless(dentry);
 	return file_decide(s, depth, &q, dentry);

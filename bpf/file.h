@@ -496,10 +496,9 @@ int BPF_PROG(file_open, struct file *file, int ret)
 		 * ELF interpreter: under the roles that this exec enters. */
 		q.access = ACCESS_EXEC | ACCESS_MAP;
 		q.alternative = 1;
-		if (s->staged) {
-			q.granted = depth;
+		q.granted = granted_from(s);
+		if (s->staged)
 			depth = s->staged;
-		}
 	} else {
 		if (file->f_mode & FMODE_READ)
 			q.access |= ACCESS_READ;

@@ -5,6 +5,7 @@
  *
  *   enroll.h  who is a subject: prctl, exec, fork, exit
  *   stamp.h   processes enrolled from outside
+ *   ways.h    ways in besides jail run: marks, executables, control groups, running tasks
  *   file.h    files: file_open
  *   net.h     sockets: create, bind, listen, connect, sendmsg
  *   exec.h    exec and what it may gain
@@ -21,6 +22,7 @@
 #include "enroll.h"
 #include "stamp.h"
 #include "file.h"
+#include "ways.h"
 #include "net.h"
 #include "exec.h"
 #include "proc.h"

@@ -37,6 +37,11 @@ const (
 	JailAccessACCESS_MATCHED JailAccess = 16
 )
 
+type JailCgroupKey struct {
+	_    structs.HostLayout
+	Path [256]uint8
+}
+
 type JailControl struct {
 	_          structs.HostLayout
 	Abi        uint32
@@ -70,6 +75,20 @@ type JailDomain struct {
 	Live  int64
 	List  [8]JailMember
 }
+
+type JailEntrance struct {
+	_     structs.HostLayout
+	Pod   uint64
+	Role  uint32
+	Flags uint32
+}
+
+type JailEntranceFlag uint32
+
+const (
+	JailEntranceFlagENTRANCE_SKIP  JailEntranceFlag = 1
+	JailEntranceFlagENTRANCE_ASKED JailEntranceFlag = 2
+)
 
 type JailEntrant struct {
 	_        structs.HostLayout
@@ -128,11 +147,33 @@ const (
 	JailEventKindEVENT_POD_END JailEventKind = 6
 )
 
+type JailFileKey struct {
+	_          structs.HostLayout
+	Inode      uint64
+	Device     uint32
+	Generation uint32
+}
+
 type JailFileState uint32
 
 const (
 	JailFileStateSTATE_NOWHERE JailFileState = 0
 )
+
+type JailIdentifyOp uint32
+
+const (
+	JailIdentifyOpIDENTIFY_PUT    JailIdentifyOp = 1
+	JailIdentifyOpIDENTIFY_DELETE JailIdentifyOp = 2
+	JailIdentifyOpIDENTIFY_ROLE   JailIdentifyOp = 3
+)
+
+type JailIdentity struct {
+	_        structs.HostLayout
+	Fd       uint32
+	Op       uint32
+	Entrance JailEntrance
+}
 
 type JailLimit struct {
 	_          structs.HostLayout
@@ -141,6 +182,13 @@ type JailLimit struct {
 	Reported   [2]uint32
 	Suppressed uint32
 	Pad        uint32
+}
+
+type JailMark struct {
+	_       structs.HostLayout
+	Version uint32
+	Role    uint32
+	Pod     uint64
 }
 
 type JailMember struct {
@@ -157,6 +205,7 @@ type JailMemberFlag uint32
 
 const (
 	JailMemberFlagMEMBER_PERMISSIVE JailMemberFlag = 1
+	JailMemberFlagMEMBER_FRESH      JailMemberFlag = 2
 )
 
 type JailOp uint32
@@ -180,7 +229,8 @@ const (
 	JailOpOP_CAPABLE JailOp = 15
 	JailOpOP_RECEIVE JailOp = 16
 	JailOpOP_SOCKOPT JailOp = 17
-	JailOpOP_COUNT   JailOp = 18
+	JailOpOP_MARK    JailOp = 18
+	JailOpOP_COUNT   JailOp = 19
 )
 
 type JailOwner struct {
@@ -196,6 +246,13 @@ type JailPage struct {
 	Bytes [8192]uint8
 }
 
+type JailPathKey struct {
+	_      structs.HostLayout
+	Policy uint64
+	Rule   uint32
+	Pad    uint32
+}
+
 type JailPending struct {
 	_           structs.HostLayout
 	Count       uint32
@@ -205,6 +262,8 @@ type JailPending struct {
 	Pod         uint64
 	Roles       [8]uint32
 	Draft       JailDomain
+	Uid         uint32
+	Trust       uint32
 }
 
 type JailPod struct {
@@ -301,6 +360,9 @@ const (
 	JailRefusalREFUSED_KERNEL    JailRefusal = 11
 	JailRefusalREFUSED_TRACED    JailRefusal = 12
 	JailRefusalREFUSED_PRIVILEGE JailRefusal = 13
+	JailRefusalREFUSED_MARK      JailRefusal = 14
+	JailRefusalREFUSED_PATH      JailRefusal = 15
+	JailRefusalREFUSED_SHARED    JailRefusal = 16
 )
 
 type JailRole struct {
@@ -338,6 +400,31 @@ const (
 	JailRoleStateROLE_ORPHANED JailRoleState = 1
 )
 
+type JailScratch struct {
+	_       structs.HostLayout
+	Busy    uint32
+	Found   uint32
+	Slot    uint32
+	Pad     uint32
+	List    [8]JailEntrance
+	Nobody  JailMember
+	Pending JailPending
+	Walk    struct {
+		_      structs.HostLayout
+		Name   [64]uint64
+		Len    [64]uint32
+		Levels uint32
+		Device uint32
+		Magic  uint32
+		OwnPid uint32
+	}
+	Group  uint64
+	Groups [32]uint64
+	Cgroup JailCgroupKey
+	Spill  [256]uint8
+	Mark   [64]uint8
+}
+
 type JailSocketKind uint32
 
 const (
@@ -355,6 +442,7 @@ type JailStamp struct {
 	Start   uint64
 	Domain  uint64
 	Label   uint64
+	Memory  uint64
 	Uid     uint32
 	Flags   uint32
 	Stamped uint32
@@ -372,6 +460,9 @@ const (
 	JailStampFlagSTAMP_BY_ROOT  JailStampFlag = 1
 	JailStampFlagSTAMP_AT_EXEC  JailStampFlag = 2
 	JailStampFlagSTAMP_UNTRACED JailStampFlag = 4
+	JailStampFlagSTAMP_TREE     JailStampFlag = 8
+	JailStampFlagSTAMP_ONCE     JailStampFlag = 32
+	JailStampFlagSTAMP_LOOK     JailStampFlag = 16
 )
 
 type JailStartKey struct {
@@ -397,7 +488,7 @@ type JailSubject struct {
 	Flags       uint32
 	StagedFlags uint32
 	Claimed     uint32
-	Pad         uint32
+	Late        uint32
 	List        [8]JailMember
 	Latest      struct {
 		_          structs.HostLayout
@@ -465,6 +556,14 @@ type JailTold struct {
 	Value uint32
 }
 
+type JailTrust uint32
+
+const (
+	JailTrustTRUST_NONE JailTrust = 0
+	JailTrustTRUST_ROOT JailTrust = 1
+	JailTrustTRUST_WORD JailTrust = 2
+)
+
 type JailUnixAccess uint32
 
 const (
@@ -472,38 +571,57 @@ const (
 	JailUnixAccessUNIX_ALLOW_ROOT JailUnixAccess = 4
 )
 
+type JailWays struct {
+	_       structs.HostLayout
+	Paths   uint32
+	Cgroups uint32
+	Xattr   uint32
+	Pad     uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	JailMapCgroups            = "cgroups"
 	JailMapControlBlock       = "control_block"
 	JailMapCounters           = "counters"
 	JailMapDenials            = "denials"
 	JailMapDomains            = "domains"
 	JailMapEntrants           = "entrants"
 	JailMapEvents             = "events"
+	JailMapExecutablePaths    = "executable_paths"
+	JailMapExecutables        = "executables"
 	JailMapLimits             = "limits"
 	JailMapPendingEnrollments = "pending_enrollments"
 	JailMapPods               = "pods"
 	JailMapPolicies           = "policies"
 	JailMapRoleSlots          = "role_slots"
 	JailMapRoles              = "roles"
+	JailMapScratches          = "scratches"
 	JailMapSockets            = "sockets"
 	JailMapStamps             = "stamps"
 	JailMapStarts             = "starts"
 	JailMapSubjects           = "subjects"
 	JailMapTables             = "tables"
 	JailMapTallies            = "tallies"
+	JailMapTrees              = "trees"
 	JailMapUnknownSubject     = "unknown_subject"
+	JailMapWaysIn             = "ways_in"
 	JailProgEnrollCommit      = "enroll_commit"
 	JailProgEnrollFork        = "enroll_fork"
 	JailProgEnrollFree        = "enroll_free"
+	JailProgEnrollMoved       = "enroll_moved"
 	JailProgEnrollPrctl       = "enroll_prctl"
 	JailProgEnrollStage       = "enroll_stage"
+	JailProgEnrollStageV2     = "enroll_stage_v2"
 	JailProgExecCheck         = "exec_check"
 	JailProgExecGain          = "exec_gain"
 	JailProgFileOpen          = "file_open"
 	JailProgGuardBpf          = "guard_bpf"
+	JailProgGuardRemovexattr  = "guard_removexattr"
+	JailProgGuardSetxattr     = "guard_setxattr"
+	JailProgIdentify          = "identify"
 	JailProgNetBind           = "net_bind"
 	JailProgNetConnect        = "net_connect"
 	JailProgNetCreate         = "net_create"
@@ -528,6 +646,7 @@ const (
 	JailProgTell              = "tell"
 	JailVarExported           = "exported"
 	JailVarInstance           = "instance"
+	JailVarMarkName           = "mark_name"
 	JailVarSilent             = "silent"
 )
 
@@ -573,62 +692,73 @@ type JailSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type JailProgramSpecs struct {
-	EnrollCommit   *ebpf.ProgramSpec `ebpf:"enroll_commit"`
-	EnrollFork     *ebpf.ProgramSpec `ebpf:"enroll_fork"`
-	EnrollFree     *ebpf.ProgramSpec `ebpf:"enroll_free"`
-	EnrollPrctl    *ebpf.ProgramSpec `ebpf:"enroll_prctl"`
-	EnrollStage    *ebpf.ProgramSpec `ebpf:"enroll_stage"`
-	ExecCheck      *ebpf.ProgramSpec `ebpf:"exec_check"`
-	ExecGain       *ebpf.ProgramSpec `ebpf:"exec_gain"`
-	FileOpen       *ebpf.ProgramSpec `ebpf:"file_open"`
-	GuardBpf       *ebpf.ProgramSpec `ebpf:"guard_bpf"`
-	NetBind        *ebpf.ProgramSpec `ebpf:"net_bind"`
-	NetConnect     *ebpf.ProgramSpec `ebpf:"net_connect"`
-	NetCreate      *ebpf.ProgramSpec `ebpf:"net_create"`
-	NetListen      *ebpf.ProgramSpec `ebpf:"net_listen"`
-	NetReceive     *ebpf.ProgramSpec `ebpf:"net_receive"`
-	NetSctp        *ebpf.ProgramSpec `ebpf:"net_sctp"`
-	NetSendmsg     *ebpf.ProgramSpec `ebpf:"net_sendmsg"`
-	NetSetsockopt  *ebpf.ProgramSpec `ebpf:"net_setsockopt"`
-	NetStamp       *ebpf.ProgramSpec `ebpf:"net_stamp"`
-	NetUnixConnect *ebpf.ProgramSpec `ebpf:"net_unix_connect"`
-	NetUnixSend    *ebpf.ProgramSpec `ebpf:"net_unix_send"`
-	ProbeRenames   *ebpf.ProgramSpec `ebpf:"probe_renames"`
-	ProcCapable    *ebpf.ProgramSpec `ebpf:"proc_capable"`
-	ProcCapset     *ebpf.ProgramSpec `ebpf:"proc_capset"`
-	ProcPtrace     *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
-	ProcSetuid     *ebpf.ProgramSpec `ebpf:"proc_setuid"`
-	ProcTraceme    *ebpf.ProgramSpec `ebpf:"proc_traceme"`
-	StampEnd       *ebpf.ProgramSpec `ebpf:"stamp_end"`
-	StampFork      *ebpf.ProgramSpec `ebpf:"stamp_fork"`
-	StampIter      *ebpf.ProgramSpec `ebpf:"stamp_iter"`
-	SubjectsIter   *ebpf.ProgramSpec `ebpf:"subjects_iter"`
-	Tell           *ebpf.ProgramSpec `ebpf:"tell"`
+	EnrollCommit     *ebpf.ProgramSpec `ebpf:"enroll_commit"`
+	EnrollFork       *ebpf.ProgramSpec `ebpf:"enroll_fork"`
+	EnrollFree       *ebpf.ProgramSpec `ebpf:"enroll_free"`
+	EnrollMoved      *ebpf.ProgramSpec `ebpf:"enroll_moved"`
+	EnrollPrctl      *ebpf.ProgramSpec `ebpf:"enroll_prctl"`
+	EnrollStage      *ebpf.ProgramSpec `ebpf:"enroll_stage"`
+	EnrollStageV2    *ebpf.ProgramSpec `ebpf:"enroll_stage_v2"`
+	ExecCheck        *ebpf.ProgramSpec `ebpf:"exec_check"`
+	ExecGain         *ebpf.ProgramSpec `ebpf:"exec_gain"`
+	FileOpen         *ebpf.ProgramSpec `ebpf:"file_open"`
+	GuardBpf         *ebpf.ProgramSpec `ebpf:"guard_bpf"`
+	GuardRemovexattr *ebpf.ProgramSpec `ebpf:"guard_removexattr"`
+	GuardSetxattr    *ebpf.ProgramSpec `ebpf:"guard_setxattr"`
+	Identify         *ebpf.ProgramSpec `ebpf:"identify"`
+	NetBind          *ebpf.ProgramSpec `ebpf:"net_bind"`
+	NetConnect       *ebpf.ProgramSpec `ebpf:"net_connect"`
+	NetCreate        *ebpf.ProgramSpec `ebpf:"net_create"`
+	NetListen        *ebpf.ProgramSpec `ebpf:"net_listen"`
+	NetReceive       *ebpf.ProgramSpec `ebpf:"net_receive"`
+	NetSctp          *ebpf.ProgramSpec `ebpf:"net_sctp"`
+	NetSendmsg       *ebpf.ProgramSpec `ebpf:"net_sendmsg"`
+	NetSetsockopt    *ebpf.ProgramSpec `ebpf:"net_setsockopt"`
+	NetStamp         *ebpf.ProgramSpec `ebpf:"net_stamp"`
+	NetUnixConnect   *ebpf.ProgramSpec `ebpf:"net_unix_connect"`
+	NetUnixSend      *ebpf.ProgramSpec `ebpf:"net_unix_send"`
+	ProbeRenames     *ebpf.ProgramSpec `ebpf:"probe_renames"`
+	ProcCapable      *ebpf.ProgramSpec `ebpf:"proc_capable"`
+	ProcCapset       *ebpf.ProgramSpec `ebpf:"proc_capset"`
+	ProcPtrace       *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
+	ProcSetuid       *ebpf.ProgramSpec `ebpf:"proc_setuid"`
+	ProcTraceme      *ebpf.ProgramSpec `ebpf:"proc_traceme"`
+	StampEnd         *ebpf.ProgramSpec `ebpf:"stamp_end"`
+	StampFork        *ebpf.ProgramSpec `ebpf:"stamp_fork"`
+	StampIter        *ebpf.ProgramSpec `ebpf:"stamp_iter"`
+	SubjectsIter     *ebpf.ProgramSpec `ebpf:"subjects_iter"`
+	Tell             *ebpf.ProgramSpec `ebpf:"tell"`
 }
 
 // JailMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type JailMapSpecs struct {
+	Cgroups            *ebpf.MapSpec `ebpf:"cgroups"`
 	ControlBlock       *ebpf.MapSpec `ebpf:"control_block"`
 	Counters           *ebpf.MapSpec `ebpf:"counters"`
 	Denials            *ebpf.MapSpec `ebpf:"denials"`
 	Domains            *ebpf.MapSpec `ebpf:"domains"`
 	Entrants           *ebpf.MapSpec `ebpf:"entrants"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
+	ExecutablePaths    *ebpf.MapSpec `ebpf:"executable_paths"`
+	Executables        *ebpf.MapSpec `ebpf:"executables"`
 	Limits             *ebpf.MapSpec `ebpf:"limits"`
 	PendingEnrollments *ebpf.MapSpec `ebpf:"pending_enrollments"`
 	Pods               *ebpf.MapSpec `ebpf:"pods"`
 	Policies           *ebpf.MapSpec `ebpf:"policies"`
 	RoleSlots          *ebpf.MapSpec `ebpf:"role_slots"`
 	Roles              *ebpf.MapSpec `ebpf:"roles"`
+	Scratches          *ebpf.MapSpec `ebpf:"scratches"`
 	Sockets            *ebpf.MapSpec `ebpf:"sockets"`
 	Stamps             *ebpf.MapSpec `ebpf:"stamps"`
 	Starts             *ebpf.MapSpec `ebpf:"starts"`
 	Subjects           *ebpf.MapSpec `ebpf:"subjects"`
 	Tables             *ebpf.MapSpec `ebpf:"tables"`
 	Tallies            *ebpf.MapSpec `ebpf:"tallies"`
+	Trees              *ebpf.MapSpec `ebpf:"trees"`
 	UnknownSubject     *ebpf.MapSpec `ebpf:"unknown_subject"`
+	WaysIn             *ebpf.MapSpec `ebpf:"ways_in"`
 }
 
 // JailVariableSpecs contains global variables before they are loaded into the kernel.
@@ -637,6 +767,7 @@ type JailMapSpecs struct {
 type JailVariableSpecs struct {
 	Exported *ebpf.VariableSpec `ebpf:"exported"`
 	Instance *ebpf.VariableSpec `ebpf:"instance"`
+	MarkName *ebpf.VariableSpec `ebpf:"mark_name"`
 	Silent   *ebpf.VariableSpec `ebpf:"silent"`
 }
 
@@ -660,48 +791,60 @@ func (o *JailObjects) Close() error {
 //
 // It can be passed to LoadJailObjects or ebpf.CollectionSpec.LoadAndAssign.
 type JailMaps struct {
+	Cgroups            *ebpf.Map `ebpf:"cgroups"`
 	ControlBlock       *ebpf.Map `ebpf:"control_block"`
 	Counters           *ebpf.Map `ebpf:"counters"`
 	Denials            *ebpf.Map `ebpf:"denials"`
 	Domains            *ebpf.Map `ebpf:"domains"`
 	Entrants           *ebpf.Map `ebpf:"entrants"`
 	Events             *ebpf.Map `ebpf:"events"`
+	ExecutablePaths    *ebpf.Map `ebpf:"executable_paths"`
+	Executables        *ebpf.Map `ebpf:"executables"`
 	Limits             *ebpf.Map `ebpf:"limits"`
 	PendingEnrollments *ebpf.Map `ebpf:"pending_enrollments"`
 	Pods               *ebpf.Map `ebpf:"pods"`
 	Policies           *ebpf.Map `ebpf:"policies"`
 	RoleSlots          *ebpf.Map `ebpf:"role_slots"`
 	Roles              *ebpf.Map `ebpf:"roles"`
+	Scratches          *ebpf.Map `ebpf:"scratches"`
 	Sockets            *ebpf.Map `ebpf:"sockets"`
 	Stamps             *ebpf.Map `ebpf:"stamps"`
 	Starts             *ebpf.Map `ebpf:"starts"`
 	Subjects           *ebpf.Map `ebpf:"subjects"`
 	Tables             *ebpf.Map `ebpf:"tables"`
 	Tallies            *ebpf.Map `ebpf:"tallies"`
+	Trees              *ebpf.Map `ebpf:"trees"`
 	UnknownSubject     *ebpf.Map `ebpf:"unknown_subject"`
+	WaysIn             *ebpf.Map `ebpf:"ways_in"`
 }
 
 func (m *JailMaps) Close() error {
 	return _JailClose(
+		m.Cgroups,
 		m.ControlBlock,
 		m.Counters,
 		m.Denials,
 		m.Domains,
 		m.Entrants,
 		m.Events,
+		m.ExecutablePaths,
+		m.Executables,
 		m.Limits,
 		m.PendingEnrollments,
 		m.Pods,
 		m.Policies,
 		m.RoleSlots,
 		m.Roles,
+		m.Scratches,
 		m.Sockets,
 		m.Stamps,
 		m.Starts,
 		m.Subjects,
 		m.Tables,
 		m.Tallies,
+		m.Trees,
 		m.UnknownSubject,
+		m.WaysIn,
 	)
 }
 
@@ -711,6 +854,7 @@ func (m *JailMaps) Close() error {
 type JailVariables struct {
 	Exported *ebpf.Variable `ebpf:"exported"`
 	Instance *ebpf.Variable `ebpf:"instance"`
+	MarkName *ebpf.Variable `ebpf:"mark_name"`
 	Silent   *ebpf.Variable `ebpf:"silent"`
 }
 
@@ -718,37 +862,42 @@ type JailVariables struct {
 //
 // It can be passed to LoadJailObjects or ebpf.CollectionSpec.LoadAndAssign.
 type JailPrograms struct {
-	EnrollCommit   *ebpf.Program `ebpf:"enroll_commit"`
-	EnrollFork     *ebpf.Program `ebpf:"enroll_fork"`
-	EnrollFree     *ebpf.Program `ebpf:"enroll_free"`
-	EnrollPrctl    *ebpf.Program `ebpf:"enroll_prctl"`
-	EnrollStage    *ebpf.Program `ebpf:"enroll_stage"`
-	ExecCheck      *ebpf.Program `ebpf:"exec_check"`
-	ExecGain       *ebpf.Program `ebpf:"exec_gain"`
-	FileOpen       *ebpf.Program `ebpf:"file_open"`
-	GuardBpf       *ebpf.Program `ebpf:"guard_bpf"`
-	NetBind        *ebpf.Program `ebpf:"net_bind"`
-	NetConnect     *ebpf.Program `ebpf:"net_connect"`
-	NetCreate      *ebpf.Program `ebpf:"net_create"`
-	NetListen      *ebpf.Program `ebpf:"net_listen"`
-	NetReceive     *ebpf.Program `ebpf:"net_receive"`
-	NetSctp        *ebpf.Program `ebpf:"net_sctp"`
-	NetSendmsg     *ebpf.Program `ebpf:"net_sendmsg"`
-	NetSetsockopt  *ebpf.Program `ebpf:"net_setsockopt"`
-	NetStamp       *ebpf.Program `ebpf:"net_stamp"`
-	NetUnixConnect *ebpf.Program `ebpf:"net_unix_connect"`
-	NetUnixSend    *ebpf.Program `ebpf:"net_unix_send"`
-	ProbeRenames   *ebpf.Program `ebpf:"probe_renames"`
-	ProcCapable    *ebpf.Program `ebpf:"proc_capable"`
-	ProcCapset     *ebpf.Program `ebpf:"proc_capset"`
-	ProcPtrace     *ebpf.Program `ebpf:"proc_ptrace"`
-	ProcSetuid     *ebpf.Program `ebpf:"proc_setuid"`
-	ProcTraceme    *ebpf.Program `ebpf:"proc_traceme"`
-	StampEnd       *ebpf.Program `ebpf:"stamp_end"`
-	StampFork      *ebpf.Program `ebpf:"stamp_fork"`
-	StampIter      *ebpf.Program `ebpf:"stamp_iter"`
-	SubjectsIter   *ebpf.Program `ebpf:"subjects_iter"`
-	Tell           *ebpf.Program `ebpf:"tell"`
+	EnrollCommit     *ebpf.Program `ebpf:"enroll_commit"`
+	EnrollFork       *ebpf.Program `ebpf:"enroll_fork"`
+	EnrollFree       *ebpf.Program `ebpf:"enroll_free"`
+	EnrollMoved      *ebpf.Program `ebpf:"enroll_moved"`
+	EnrollPrctl      *ebpf.Program `ebpf:"enroll_prctl"`
+	EnrollStage      *ebpf.Program `ebpf:"enroll_stage"`
+	EnrollStageV2    *ebpf.Program `ebpf:"enroll_stage_v2"`
+	ExecCheck        *ebpf.Program `ebpf:"exec_check"`
+	ExecGain         *ebpf.Program `ebpf:"exec_gain"`
+	FileOpen         *ebpf.Program `ebpf:"file_open"`
+	GuardBpf         *ebpf.Program `ebpf:"guard_bpf"`
+	GuardRemovexattr *ebpf.Program `ebpf:"guard_removexattr"`
+	GuardSetxattr    *ebpf.Program `ebpf:"guard_setxattr"`
+	Identify         *ebpf.Program `ebpf:"identify"`
+	NetBind          *ebpf.Program `ebpf:"net_bind"`
+	NetConnect       *ebpf.Program `ebpf:"net_connect"`
+	NetCreate        *ebpf.Program `ebpf:"net_create"`
+	NetListen        *ebpf.Program `ebpf:"net_listen"`
+	NetReceive       *ebpf.Program `ebpf:"net_receive"`
+	NetSctp          *ebpf.Program `ebpf:"net_sctp"`
+	NetSendmsg       *ebpf.Program `ebpf:"net_sendmsg"`
+	NetSetsockopt    *ebpf.Program `ebpf:"net_setsockopt"`
+	NetStamp         *ebpf.Program `ebpf:"net_stamp"`
+	NetUnixConnect   *ebpf.Program `ebpf:"net_unix_connect"`
+	NetUnixSend      *ebpf.Program `ebpf:"net_unix_send"`
+	ProbeRenames     *ebpf.Program `ebpf:"probe_renames"`
+	ProcCapable      *ebpf.Program `ebpf:"proc_capable"`
+	ProcCapset       *ebpf.Program `ebpf:"proc_capset"`
+	ProcPtrace       *ebpf.Program `ebpf:"proc_ptrace"`
+	ProcSetuid       *ebpf.Program `ebpf:"proc_setuid"`
+	ProcTraceme      *ebpf.Program `ebpf:"proc_traceme"`
+	StampEnd         *ebpf.Program `ebpf:"stamp_end"`
+	StampFork        *ebpf.Program `ebpf:"stamp_fork"`
+	StampIter        *ebpf.Program `ebpf:"stamp_iter"`
+	SubjectsIter     *ebpf.Program `ebpf:"subjects_iter"`
+	Tell             *ebpf.Program `ebpf:"tell"`
 }
 
 func (p *JailPrograms) Close() error {
@@ -756,12 +905,17 @@ func (p *JailPrograms) Close() error {
 		p.EnrollCommit,
 		p.EnrollFork,
 		p.EnrollFree,
+		p.EnrollMoved,
 		p.EnrollPrctl,
 		p.EnrollStage,
+		p.EnrollStageV2,
 		p.ExecCheck,
 		p.ExecGain,
 		p.FileOpen,
 		p.GuardBpf,
+		p.GuardRemovexattr,
+		p.GuardSetxattr,
+		p.Identify,
 		p.NetBind,
 		p.NetConnect,
 		p.NetCreate,

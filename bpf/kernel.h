@@ -19,12 +19,15 @@ enum {
 	EPERM = 1,
 	ENOENT = 2,
 	EAGAIN = 11,
+	EBADF = 9,
 	ENOMEM = 12,
 	EACCES = 13,
 	EBUSY = 16,
 	EINVAL = 22,
 	ENOSPC = 28,
 	E2BIG = 7,
+	ENODATA = 61,
+	EOPNOTSUPP = 95,
 };
 
 /* not in BTF: flags and magic numbers */
@@ -44,8 +47,8 @@ enum {
 	S_IXGRP = 0000010,
 	SB_NOUSER = 1U << 31, /* kernel-internal filesystem: pipes, sockets, memfd */
 	PROC_SUPER_MAGIC = 0x9fa0,
-	PFA_NO_NEW_PRIVS = 0, /* bit of task->atomic_flags */
 	PF_KTHREAD = 0x200000,
+	PFA_NO_NEW_PRIVS = 0, /* bit of task->atomic_flags */
 	SIGKILL = 9,
 	PTRACE_MODE_READ = 1,
 	PTRACE_MODE_ATTACH = 2,
@@ -58,6 +61,8 @@ enum {
 	CAP_BPF = 39,
 	CAP_OPT_NOAUDIT = 2,
 };
+
+#define MARK_NAME "security.bpf.jail"
 
 enum {
 	AF_UNSPEC = 0,
@@ -150,7 +155,45 @@ struct bpf_local_storage {
 };
 
 struct pid;
-struct mm_struct;
+struct file;
+
+struct mm_struct {
+	struct file *exe_file;
+};
+
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct kernfs_node {
+	const char *name;
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	int level;
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
 
 struct task_struct {
 	struct bpf_local_storage *bpf_storage;
@@ -162,7 +205,11 @@ struct task_struct {
 	unsigned long atomic_flags;
 	unsigned int flags;
 	unsigned int ptrace;
+	struct list_head ptraced;
 	__u64 start_boottime;
+	struct mm_struct *mm;
+	struct files_struct *files;
+	struct css_set *cgroups;
 	unsigned in_execve : 1;
 	int pid;
 	int tgid;
@@ -180,6 +227,8 @@ struct inode {
 	__u16 i_mode;
 	kuid_t i_uid;
 	__u32 i_rdev;
+	__u32 i_generation;
+	unsigned long i_ino;
 	struct super_block *i_sb;
 };
 

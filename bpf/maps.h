@@ -33,6 +33,10 @@ const struct {
 	enum counter counter;
 	enum entrant_kind entrant_kind;
 	enum stamp_flag stamp_flag;
+	enum trust trust;
+	enum entrance_flag entrance_flag;
+	enum identify_op identify_op;
+	struct mark mark;
 } *exported __attribute__((unused));
 
 /* The control block. The loader has it mapped and stores single words (door, instance,
@@ -188,6 +192,59 @@ struct {
 	__type(key, __u32);
 	__type(value, struct stamp);
 } stamps SEC(".maps");
+
+/* Marked executables, as the kernel knows them. Written by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct file_key);
+	__type(value, struct entrance);
+} executables SEC(".maps");
+
+/* Executables by their canonical path: (policy, rule) -> entrance. Written by the
+ * loader before `ways` names the policy. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct path_key);
+	__type(value, struct entrance);
+} executable_paths SEC(".maps");
+
+/* Control groups by their path. Written by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14);
+	__type(key, struct cgroup_key);
+	__type(value, struct entrance);
+} cgroups SEC(".maps");
+
+/* Which of these tables count. Written by the loader, a word at a time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ways);
+} ways_in SEC(".maps");
+
+/* Room to work in, taken and given back within one hook. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SCRATCHES);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* The process whose descendants a stamp with STAMP_TREE covers; 0: none. Written by the
+ * loader, under its lock. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} trees SEC(".maps");
 
 /* Denials and lifecycle, oldest first, for one reader. */
 struct {

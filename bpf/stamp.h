@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * A running process made a subject from outside: all its threads, none left out.
+ * A running process made a subject from outside: all its threads, none left out, and with
+ * STAMP_TREE its descendants.
  *
  *   iter/task            one pass: stamps or arms the threads of each process in `stamps`
- *   sched_process_fork   copies to a child that passed task_alloc before its parent was stamped
+ *   sched_process_fork   copies to a child that passed task_alloc before its parent was
+ *                        stamped; takes in what is born into a listed control group
  *
  * User space repeats the pass until one stamps nothing. Then every thread is under the
  * roles: a thread that was linked before that pass was met by it, and one that was not
@@ -17,6 +19,7 @@
 #define JAIL_STAMP_H
 
 #include "enroll.h"
+#include "ways.h"
 
 enum {
 	TICK = 10000000, /* ns in a tick of /proc/PID/stat */
@@ -40,6 +43,14 @@ static __always_inline int same_privilege(struct task_struct *t, __u32 uid)
 	return !caps || cred->user_ns->level;
 }
 
+/* It is traced, or it traces. */
+static __always_inline int traced(struct task_struct *t)
+{
+	__u64 head = (__u64)t + bpf_core_field_offset(struct task_struct, ptraced);
+
+	return BPF_CORE_READ(t, ptrace) || (__u64)BPF_CORE_READ(t, ptraced.next) != head;
+}
+
 /* May this thread be stamped? 0, or an enum refusal. */
 static __always_inline __u32 check_stamp(struct task_struct *t, struct stamp *st)
 {
@@ -50,7 +61,7 @@ static __always_inline __u32 check_stamp(struct task_struct *t, struct stamp *st
 		return REFUSED_DOOR;
 	if (t->flags & PF_KTHREAD)
 		return REFUSED_KERNEL;
-	if ((st->flags & STAMP_UNTRACED) && t->ptrace)
+	if ((st->flags & STAMP_UNTRACED) && traced(t))
 		return REFUSED_TRACED;
 	if (!r->count || r->count > ROLE_DEPTH)
 		return REFUSED_DEPTH;
@@ -100,24 +111,32 @@ static __always_inline __u32 stamp_thread(struct task_struct *t, struct stamp *s
 {
 	struct pending *r = &st->request;
 	struct subject *s;
-	__u32 depth, why;
+	__u32 base, why;
 
 	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s)
 		return REFUSED_MEMORY;
 	if (st->domain && carries(s, st->domain))
 		return REFUSED_NOT;
-	if (!claim(s)) {
+	if ((st->flags & STAMP_ONCE) && holds(s, s->depth, r->roles[0]))
+		return REFUSED_NOT;
+	if (!claim(t, s)) {
 		st->busy++;
 		return REFUSED_NOT;
 	}
-	depth = s->depth + r->count;
-	why = depth > ROLE_DEPTH ? REFUSED_DEPTH : write_roles(s, r);
+	base = s->depth;
+	opaque(base);
+	why = base >= ROLE_DEPTH || base + r->count > ROLE_DEPTH ? REFUSED_DEPTH
+								 : write_roles(s, base, r);
 	if (!why && !st->domain) {
 		__u64 domain = 0, label = 0;
 
+		r->uid = uid_of(t);
+		r->trust = st->flags & STAMP_BY_ROOT ? TRUST_WORD
+			   : is_root(t)		     ? TRUST_ROOT
+						     : TRUST_NONE;
 		/* founded or joined with one hold, which is the stamp's own until stamp_end */
-		why = enter_domain(t, s, r, depth, &domain, &label);
+		why = enter_domain(s, base, r, &domain, &label);
 		if (!why) {
 			st->domain = domain;
 			st->label = label;
@@ -129,9 +148,9 @@ static __always_inline __u32 stamp_thread(struct task_struct *t, struct stamp *s
 		release(s);
 		return why;
 	}
-	write_domain(s, r, st->domain, st->label);
+	write_domain(s, base, r, st->domain, st->label);
 	s->flags |= gain_flags(t, st);
-	s->depth = depth;
+	s->depth = base + r->count;
 	release(s);
 	st->stamped++;
 	return REFUSED_NOT;
@@ -162,6 +181,36 @@ static __always_inline __u32 arm_thread(struct task_struct *t, struct stamp *st)
 	return REFUSED_NOT;
 }
 
+/* The stamp whose process is an ancestor of this thread's, or NULL. */
+static __always_inline struct stamp *tree_of(struct task_struct *t)
+{
+	struct task_struct *parent;
+	__u32 key = 0, *root, tgid;
+	struct subject *s;
+	struct stamp *st;
+	__u64 memory;
+
+	root = bpf_map_lookup_elem(&trees, &key);
+	if (!root || !*root)
+		return NULL;
+	tgid = *root;
+	st = bpf_map_lookup_elem(&stamps, &tgid);
+	if (!st)
+		return NULL;
+	parent = t->real_parent;
+	if (st->flags & STAMP_LOOK) {
+		memory = (__u64)BPF_CORE_READ(t, mm);
+		/* A vfork child shares it too, but is a descendant. */
+		if (memory && memory == st->memory && BPF_CORE_READ(parent, tgid) != tgid)
+			st->refused = REFUSED_SHARED;
+		return NULL;
+	}
+	if (!parent || !st->domain)
+		return NULL;
+	s = bpf_task_storage_get(&subjects, parent, 0, 0);
+	return s && carries(s, st->domain) ? st : NULL;
+}
+
 SEC("iter/task")
 int stamp_iter(struct bpf_iter__task *ctx)
 {
@@ -173,10 +222,18 @@ int stamp_iter(struct bpf_iter__task *ctx)
 		return 0;
 	tgid = t->tgid;
 	st = bpf_map_lookup_elem(&stamps, &tgid);
-	if (!st || st->refused ||
-	    BPF_CORE_READ(t, group_leader, start_boottime) / TICK != st->start)
+	if (!st)
+		st = tree_of(t);
+	else if (BPF_CORE_READ(t, group_leader, start_boottime) / TICK != st->start)
+		return 0;
+	if (!st || st->refused)
 		return 0;
 	st->seen++;
+	if (st->flags & STAMP_LOOK) {
+		st->memory = (__u64)BPF_CORE_READ(t, mm);
+		st->refused = check_stamp(t, st);
+		return 0;
+	}
 	/* Its credentials may be about to change. */
 	if (BPF_CORE_READ_BITFIELD_PROBED(t, in_execve)) {
 		st->busy++;
@@ -211,17 +268,17 @@ int stamp_end(__u32 *tgid)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(stamp_fork, struct task_struct *parent, struct task_struct *child)
+/* What the parent got after task_alloc had copied its list. */
+static __always_inline void inherit_late(struct task_struct *child)
 {
 	struct subject *s = current_subject(), *c;
 	__u32 depth;
 
 	if (!s || is_unknown(s))
-		return 0;
+		return;
 	c = entry_of(child);
 	if (c && is_unknown(c)) /* it has a list: task_alloc made it */
-		return 0;
+		return;
 	if (!c)
 		c = bpf_task_storage_get(&subjects, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!c) {
@@ -229,18 +286,19 @@ int BPF_PROG(stamp_fork, struct task_struct *parent, struct task_struct *child)
 		 * it run so. A forked child lives on, outside: what enrolls a tree passes again. */
 		count(COUNT_NO_STORAGE);
 		bpf_send_signal(SIGKILL);
-		return 0;
+		return;
 	}
 	depth = s->depth;
 	opaque(depth);
-	if (c->depth >= depth || !claim(c))
-		return 0;
+	if (c->depth >= depth || !hold(c))
+		return;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i < c->depth)
 			continue;
 		if (i >= depth)
 			break;
 		c->list[i] = s->list[i];
+		c->list[i].flags &= ~MEMBER_FRESH;
 		if (!named_before(s, i))
 			domain_get(s->list[i].domain);
 	}
@@ -248,6 +306,14 @@ int BPF_PROG(stamp_fork, struct task_struct *parent, struct task_struct *child)
 	if (c->depth < depth)
 		c->depth = depth;
 	release(c);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(stamp_fork, struct task_struct *parent, struct task_struct *child)
+{
+	inherit_late(child);
+	if (acting())
+		enter_by_cgroup(child, NULL);
 	return 0;
 }
 

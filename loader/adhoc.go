@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -149,7 +150,12 @@ func (k *Kernel) collect(most int) error {
 	if err := k.collectEntries(most); err != nil {
 		return err
 	}
-	left := s.unreferenced()
+	w, err := k.ways()
+	if err != nil {
+		return err
+	}
+	// No role's is the policy of the paths of executables.
+	left := slices.DeleteFunc(s.unreferenced(), func(slot uint32) bool { return slot == w.Paths })
 	if len(left) == 0 {
 		return nil
 	}

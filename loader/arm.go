@@ -24,8 +24,11 @@ var refusals = map[Refusal]string{
 	Refusal(bpf.JailRefusalREFUSED_BUSY):      "an exec or another enrollment of the process is under way",
 	Refusal(bpf.JailRefusalREFUSED_GONE):      "the process is gone",
 	Refusal(bpf.JailRefusalREFUSED_KERNEL):    "a kernel thread cannot be jailed",
-	Refusal(bpf.JailRefusalREFUSED_TRACED):    "another process traces it",
+	Refusal(bpf.JailRefusalREFUSED_TRACED):    "it is traced or traces: its tracer would act for it",
 	Refusal(bpf.JailRefusalREFUSED_PRIVILEGE): "the process has more privilege than its user",
+	Refusal(bpf.JailRefusalREFUSED_MARK):      "the file's mark is malformed or cannot be read (root: jail marks --check)",
+	Refusal(bpf.JailRefusalREFUSED_PATH):      "the file's path cannot be told, and executables are listed by path",
+	Refusal(bpf.JailRefusalREFUSED_SHARED):    "it shares its memory with a process that would stay outside",
 }
 
 func (r Refusal) Error() string {

@@ -33,16 +33,17 @@ const (
 var optionalHooks = map[string]bool{}
 
 // pinnedPrograms are not attached but run by later processes.
-var pinnedPrograms = []string{"tell", "stamp_end"}
+var pinnedPrograms = []string{"tell", "stamp_end", "identify"}
 
 // lastDetached lists the programs that unload detaches after all others, so that no
 // exec slips in unjailed while the rest goes.
-var lastDetached = []string{"enroll_stage", "enroll_commit", "enroll_fork"}
+var lastDetached = []string{"enroll_stage", "enroll_stage_v2", "exec_check", "enroll_commit", "enroll_fork"}
 
 // Kernel is the loaded kernel part: its pinned maps.
 type Kernel struct {
-	maps   map[string]*ebpf.Map
-	shared *shared // nil: not mapped yet
+	maps     map[string]*ebpf.Map
+	shared   *shared       // nil: not mapped yet
+	identify *ebpf.Program // nil until it is needed
 }
 
 // Options of [Load].
@@ -51,6 +52,8 @@ type Options struct {
 	Roles []*profiles.Role
 	// MaxDomains bounds how many jails may be alive at once; 0: the default, 65536.
 	MaxDomains uint32
+	// Ways are the ways in besides jail run.
+	Ways Ways
 }
 
 // Load probes, loads, attaches and pins, all or nothing; runs the self-test; and only
@@ -116,6 +119,7 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 			}
 		}
 	}
+	chooseVariants(spec)
 	if opts.MaxDomains != 0 {
 		spec.Maps["domains"].MaxEntries = opts.MaxDomains
 	}
@@ -176,6 +180,14 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 		return err
 	}
 	if err := checkRenames(coll); err != nil {
+		return err
+	}
+	identify, err := coll.Programs["identify"].Clone()
+	if err != nil {
+		return fmt.Errorf("program identify: %w", err)
+	}
+	k.identify = identify
+	if err := k.installWays(opts.Ways); err != nil {
 		return err
 	}
 	links, err := attach(coll.Programs, types)
@@ -319,6 +331,9 @@ func (k *Kernel) Close() error {
 	errs := []error{k.shared.close()}
 	for _, m := range k.maps {
 		errs = append(errs, m.Close())
+	}
+	if k.identify != nil {
+		errs = append(errs, k.identify.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -33,7 +31,9 @@ type Stamp struct {
 	// that gains, unless it is root.
 	ByRoot   bool
 	AtExec   bool // arm all threads: the next exec enters
-	Untraced bool // refuse a process that is being traced
+	Untraced bool // refuse a process that is traced or traces
+	Once     bool // pass over threads that have the (one) role already
+	Tree     bool // the descendants too; see [Kernel.Enroll]
 }
 
 const (
@@ -62,6 +62,8 @@ func (k *Kernel) Stamp(ctx context.Context, s Stamp) (err error) {
 		bpf.JailStampFlagSTAMP_BY_ROOT:  s.ByRoot,
 		bpf.JailStampFlagSTAMP_AT_EXEC:  s.AtExec,
 		bpf.JailStampFlagSTAMP_UNTRACED: s.Untraced,
+		bpf.JailStampFlagSTAMP_TREE:     s.Tree,
+		bpf.JailStampFlagSTAMP_ONCE:     s.Once,
 	} {
 		if set {
 			value.Flags |= uint32(flag)
@@ -72,6 +74,11 @@ func (k *Kernel) Stamp(ctx context.Context, s Stamp) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, endStamp(key)) }()
+	if s.Tree {
+		if value, err = look(stamps, key, value); err != nil {
+			return err
+		}
+	}
 	for range stampPasses {
 		before := value
 		if err := pass(); err != nil {
@@ -95,6 +102,32 @@ func (k *Kernel) Stamp(ctx context.Context, s Stamp) (err error) {
 		}
 	}
 	return Refusal(bpf.JailRefusalREFUSED_BUSY)
+}
+
+// look sees whether the process would be refused before anything of it is stamped: the
+// first pass learns its memory, the second who shares that.
+func look(stamps *ebpf.Map, key uint32, value bpf.JailStamp) (bpf.JailStamp, error) {
+	flags := value.Flags
+	value.Flags |= uint32(bpf.JailStampFlagSTAMP_LOOK)
+	if err := stamps.Update(key, value, ebpf.UpdateExist); err != nil {
+		return value, fmt.Errorf("stamps: %w", err)
+	}
+	for range 2 {
+		if err := pass(); err != nil {
+			return value, err
+		}
+	}
+	if err := stamps.Lookup(key, &value); err != nil {
+		return value, fmt.Errorf("stamps: %w", err)
+	}
+	switch {
+	case value.Refused != 0:
+		return value, Refusal(value.Refused)
+	case value.Seen == 0:
+		return value, Refusal(bpf.JailRefusalREFUSED_GONE)
+	}
+	value.Flags = flags
+	return value, stamps.Update(key, value, ebpf.UpdateExist)
 }
 
 // putStamp waits for its turn where the same process is being enrolled already. What a
@@ -122,18 +155,8 @@ func putStamp(ctx context.Context, stamps *ebpf.Map, key uint32, value bpf.JailS
 
 // pass lets the pinned iterator visit every thread once.
 func pass() error {
-	f, err := os.Open(filepath.Join(linkDir(instance), "stamp_iter"))
-	if errors.Is(err, os.ErrNotExist) {
-		return ErrNotLoaded
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := io.Copy(io.Discard, f); err != nil {
-		return fmt.Errorf("task iterator: %w", err)
-	}
-	return nil
+	_, err := readIterator("stamp_iter")
+	return err
 }
 
 // endStamp gives back what a stamp holds.

@@ -28,6 +28,7 @@ type Status struct {
 	Orphaned []string `json:"orphaned"` // roles that are no longer configured
 	AdHoc    int      `json:"adhoc"`    // roles made for one run
 	Subjects int      `json:"subjects"` // threads
+	Ways     WaysIn   `json:"ways"`
 	Denied   uint64   `json:"denied"`
 	Would    uint64   `json:"would_deny"` // let pass by permissive roles
 	Lost     uint64   `json:"lost"`       // events that found the buffer full
@@ -68,6 +69,9 @@ func (k *Kernel) Status() (Status, error) {
 	}
 	if subjects, err := k.Subjects(); err == nil {
 		s.Subjects = len(subjects)
+	}
+	if s.Ways, err = k.waysIn(); err != nil {
+		return s, err
 	}
 	counts, err := k.counters()
 	if err != nil {
@@ -111,6 +115,7 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	chooseVariants(spec)
 	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
 		if spec.Programs[name].Type == ebpf.Syscall { // run once, at load
 			continue

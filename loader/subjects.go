@@ -33,17 +33,9 @@ type Membership struct {
 
 // Subjects lists the live subjects, by the pinned task iterator.
 func (k *Kernel) Subjects() ([]Subject, error) {
-	f, err := os.Open(filepath.Join(linkDir(instance), "subjects_iter"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, ErrNotLoaded
-	}
+	data, err := readIterator("subjects_iter")
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
-	if err != nil {
-		return nil, fmt.Errorf("task iterator: %w", err)
 	}
 	names, err := k.roleNames()
 	if err != nil {
@@ -62,4 +54,21 @@ func (k *Kernel) Subjects() ([]Subject, error) {
 		list = append(list, s)
 	}
 	return list, nil
+}
+
+// readIterator runs a pinned task iterator over all tasks.
+func readIterator(name string) ([]byte, error) {
+	f, err := os.Open(filepath.Join(linkDir(instance), name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrNotLoaded
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("task iterator: %w", err)
+	}
+	return data, nil
 }

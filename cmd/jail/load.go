@@ -22,7 +22,7 @@ func (c *loadCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	k, err := loader.Load(a.ctx, loader.Options{Roles: set.Roles()})
+	k, err := c.loadAll(a, set)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,10 @@ type cli struct {
 	PS      psCmd      `cmd:"" group:"jails" name:"ps" help:"List the jailed threads."`
 	Log     logCmd     `cmd:"" group:"jails" help:"Print what happened: denials, enrollments, execs."`
 	Why     whyCmd     `cmd:"" group:"jails" help:"Explain the latest denials, and what would allow them."`
+	Mark    markCmd    `cmd:"" group:"jails" help:"Jail an executable at every start, however it is started."`
+	Unmark  unmarkCmd  `cmd:"" group:"jails" help:"Take the mark off."`
+	Marks   marksCmd   `cmd:"" group:"jails" help:"List, check or restore marks."`
+	Enroll  enrollCmd  `cmd:"" group:"jails" help:"Jail a process that is running."`
 	Roles   rolesCmd   `cmd:"" group:"roles" help:"List the roles."`
 	Show    showCmd    `cmd:"" group:"roles" help:"Print a role and the rule sets that it includes."`
 	Explain explainCmd `cmd:"" group:"roles" help:"Tell what a role says about an operation, and why."`

@@ -17,7 +17,7 @@ type reloadCmd struct {
 
 // Help is the rest of the help.
 func (reloadCmd) Help() string {
-	return `The new policies are built beside the old ones, then each role is switched to its new policy: no process leaves its jail. With a mistake in any file nothing changes. A role that is no longer configured stays loaded, as an orphan: "jail roles" and "jail status" show it. A role's id and name stay together until "jail unload". As root only.
+	return `The new policies are built beside the old ones, then each role is switched to its new policy: no process leaves its jail. With a mistake in any file nothing changes. A role that is no longer configured stays loaded, as an orphan: "jail roles" and "jail status" show it. A role's id and name stay together until "jail unload". The [[enroll]] entries of jail.toml and the marks are read again too, and what runs already and is listed now is enrolled. As root only.
 
 --dry-run prints a line for each role that is new (+), would change (~, and each fact that differs: flags, who may enter, rules that go and come) or would become an orphan (-).
 
@@ -37,13 +37,24 @@ func (c *reloadCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	w, err := c.ways(a, set)
+	if err != nil {
+		return err
+	}
 	k, err := loader.Open()
 	if err != nil {
 		return err
 	}
 	defer k.Close()
 	if !c.DryRun {
-		return identityHint(k.Reload(set.Roles()))
+		if err := identityHint(k.Reload(set.Roles())); err != nil {
+			return err
+		}
+		if err := k.InstallWays(w); err != nil {
+			return err
+		}
+		a.enrollRunning(k, w)
+		return nil
 	}
 	changes, err := k.Diff(set.Roles())
 	if err != nil {

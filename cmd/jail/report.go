@@ -22,7 +22,7 @@ import (
 func (c *runCmd) report(a *app, spec launcher.Spec, set *profiles.Set) error {
 	k, err := loader.Open()
 	if errors.Is(err, loader.ErrNotLoaded) {
-		k, err = loader.Load(a.ctx, loader.Options{Roles: set.Roles()})
+		k, err = c.loadAll(a, set)
 	}
 	if err != nil {
 		return fmt.Errorf("--report reads denials: %w", err)

@@ -219,7 +219,7 @@ func (c *runCmd) launch(a *app, spec launcher.Spec, j jobRoles) error {
 	}
 	k, err := loader.Open()
 	if errors.Is(err, loader.ErrNotLoaded) {
-		k, err = loader.Load(a.ctx, loader.Options{Roles: j.set.Roles()})
+		k, err = c.loadAll(a, j.set)
 	}
 	if err != nil {
 		return err
@@ -230,7 +230,7 @@ func (c *runCmd) launch(a *app, spec launcher.Spec, j jobRoles) error {
 		return err
 	}
 	// Somebody else is loading: wait for the end of that.
-	if k, err = loader.Load(a.ctx, loader.Options{Roles: j.set.Roles()}); err != nil {
+	if k, err = c.loadAll(a, j.set); err != nil {
 		return err
 	}
 	return errors.Join(launchLoaded(k, spec, j), k.Close())

@@ -22,6 +22,7 @@ import (
 )
 
 type serveCmd struct {
+	configFlags
 	Verbose bool `short:"v" help:"Log each enrollment."`
 }
 
@@ -62,9 +63,11 @@ func (c *serveCmd) Run(a *app) error {
 	if c.Verbose {
 		level = slog.LevelInfo
 	}
+	shared := new(sharedKernel)
 	server := launcher.Server{
-		Open: new(sharedKernel).open,
-		Log:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Open:   shared.open,
+		Tables: &waysServer{app: a, configFlags: c.configFlags, shared: shared},
+		Log:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, unix.SIGTERM, unix.SIGINT)
 	defer stop()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -84,6 +85,9 @@ func (o *output) printStatus(s loader.Status) {
 		{"roles", strconv.Itoa(s.Roles)},
 		{"ad-hoc roles", strconv.Itoa(s.AdHoc)},
 		{"subjects", strconv.Itoa(s.Subjects)},
+		{"marks read by", map[bool]string{true: "xattr and table", false: "table"}[s.Ways.Xattr]},
+		{"executables", fmt.Sprintf("%d by inode, %d by path", s.Ways.Executables, s.Ways.Paths)},
+		{"control groups", strconv.Itoa(s.Ways.Cgroups)},
 		{"denied", strconv.FormatUint(s.Denied, 10)},
 		{"lost events", strconv.FormatUint(s.Lost, 10)},
 		{"faults", strconv.FormatUint(s.Faults, 10)},

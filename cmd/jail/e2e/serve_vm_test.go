@@ -310,6 +310,107 @@ for kind, key in (("EnrollExecutable", "executable_path"), ("RemoveExecutable", 
 	}
 }
 
+// TestSocketTables: the original system's requests about executables and control groups.
+func TestSocketTables(t *testing.T) {
+	serveSocket(t)
+	const app, group = "/var/tmp/asked", "/asked.slice"
+	data, err := os.ReadFile("/bin/cat")
+	if err == nil {
+		err = os.WriteFile(app, data, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(app) })
+	ask := func(kind, key, path, want string) {
+		t.Helper()
+		got := python(t, run, fmt.Sprintf(`print(json.dumps(ask({%q: {%q: %q, "pod_id": 77, "role_id": 1}})))`, kind, key, path))
+		if !strings.Contains(got, want) {
+			t.Errorf("%s %s: %s, want %s", kind, path, got, want)
+		}
+	}
+	state := func(when string, want bool) {
+		t.Helper()
+		if got := denied(t, app); got != want {
+			t.Errorf("%s: jailed %v, want %v", when, got, want)
+		}
+	}
+	state("control", false)
+	ask("EnrollExecutable", "executable_path", app, `"Success"`)
+	state("EnrollExecutable", true)
+	run(t, jailPath, "reload").want(t, 0)
+	state("after a reload", true)
+	ask("RemoveExecutable", "executable_path", app, `"Success"`)
+	state("RemoveExecutable", false)
+
+	ask("CheckXattr", "executable_path", app, "no data available")
+	ask("SetXattr", "executable_path", app, `"Success"`)
+	state("SetXattr", true)
+	ask("CheckXattr", "executable_path", app, `{"XattrInfo": {"pod_id": 77, "role_id": 1}}`)
+	run(t, jailPath, "marks", "--check").want(t, 0)
+	ask("RemoveXattr", "executable_path", app, `"Success"`)
+	state("RemoveXattr", false)
+	ask("CheckXattr", "executable_path", app, "no data available")
+
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.procs"); err != nil {
+		if err := unix.Mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll("/sys/fs/cgroup"+group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	there := exec.Command("sleep", "1000")
+	if err := there.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = there.Process.Kill(); _ = there.Wait() }()
+	inside := func() bool {
+		return run(t, "sh", "-c", "echo $$ > /sys/fs/cgroup"+group+"/cgroup.procs; exec cat /etc/hostname").status != 0
+	}
+	if err := os.WriteFile("/sys/fs/cgroup"+group+"/cgroup.procs", fmt.Append(nil, there.Process.Pid), 0); err != nil {
+		t.Fatal(err)
+	}
+	if inside() {
+		t.Error("control: jailed before the control group was listed")
+	}
+	ask("EnrollCgroup", "cgroup_path", group, `"Success"`)
+	if !inside() {
+		t.Error("EnrollCgroup: not jailed")
+	}
+	found := false
+	for _, s := range subjects(t) {
+		found = found || s["pid"] == float64(there.Process.Pid)
+	}
+	if !found {
+		t.Error("EnrollCgroup: who was there stays outside")
+	}
+	run(t, jailPath, "reload").want(t, 0)
+	if !inside() {
+		t.Error("EnrollCgroup: not jailed after a reload")
+	}
+	ask("RemoveCgroup", "cgroup_path", group, `"Success"`)
+	if inside() {
+		t.Error("RemoveCgroup: still jailed")
+	}
+	ask("RemoveCgroup", "cgroup_path", group, "not listed")
+
+	for _, bad := range []struct{ kind, key, path, want string }{
+		{"EnrollExecutable", "executable_path", "cat", "not an absolute path"},
+		{"EnrollExecutable", "executable_path", "/nosuch", "no such file"},
+		{"EnrollExecutable", "executable_path", "/tmp", "not a regular file"},
+		{"SetXattr", "executable_path", "/nosuch", "no such file"},
+		{"EnrollCgroup", "cgroup_path", "/", "process 1"},
+		{"EnrollCgroup", "cgroup_path", "x", "not a path"},
+		{"EnrollCgroup", "cgroup_path", "/a/../init.scope", "not a path"},
+	} {
+		ask(bad.kind, bad.key, bad.path, bad.want)
+	}
+	if got := python(t, run, `print(ask({"EnrollExecutable": {"executable_path": "`+app+`", "role_id": 4242}}))`); !strings.Contains(got, "role 4242 is not loaded") {
+		t.Errorf("an unknown role: %s", got)
+	}
+}
+
 // dial connects, as root, and gives a function that sends bytes and reads one answer.
 func dial(t *testing.T) (net.Conn, func(string) string) {
 	t.Helper()

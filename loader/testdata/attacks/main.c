@@ -2,6 +2,8 @@
 /*
  * attacks NAME ARG...            run one attack
  * attacks -j ROLE[,ROLE...] NAME ARG...   the same in a jail: arm this thread, exec itself
+ * attacks -l                     threads and children that are made in loops, until it is killed
+ * attacks -m                     a child that shares its memory; prints the child's number
  *
  * Exit status: 0 it worked, 1..199 the errno, 200 the row is broken, 201 a child died,
  * 202 the jail could not be entered.
@@ -39,8 +41,79 @@ static int enter(char *roles, char **argv)
 	return 202;
 }
 
+static void *nothing(void *unused)
+{
+	return NULL;
+}
+
+static void *make_threads(void *unused)
+{
+	for (;;) {
+		pthread_t thread;
+
+		if (!pthread_create(&thread, NULL, nothing, NULL))
+			pthread_join(thread, NULL);
+	}
+	return NULL;
+}
+
+static void *make_children(void *unused)
+{
+	for (;;) {
+		pid_t child = fork();
+
+		/* each lives for a moment, and has a child of its own */
+		if (!child) {
+			if (!fork())
+				for (int i = 0; i < 3; i++)
+					usleep(20000);
+			else
+				wait(NULL);
+			_exit(0);
+		}
+		if (child > 0)
+			waitpid(child, NULL, 0);
+	}
+	return NULL;
+}
+
+static int pausing(void *unused)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
+static int share(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	int child = clone(pausing, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+
+	if (child < 0 || dprintf(1, "%d\n", child) < 0)
+		return 200;
+	return pausing(NULL);
+}
+
+static int loop(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 4; i++)
+		pthread_create(&thread, NULL, make_threads, NULL);
+	for (int i = 0; i < 2; i++)
+		pthread_create(&thread, NULL, make_children, NULL);
+	if (write(1, "l", 1) != 1)
+		return 200;
+	pause();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "-l"))
+		return loop();
+	if (argc > 1 && !strcmp(argv[1], "-m"))
+		return share();
 	if (argc > 3 && !strcmp(argv[1], "-j")) {
 		char *roles = argv[2];
 
