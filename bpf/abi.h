@@ -9,7 +9,7 @@
 #define JAIL_ABI_H
 
 enum abi {
-	ABI_VERSION = 2,
+	ABI_VERSION = 3,
 	ROLE_DEPTH = 8,	      /* roles stacked on one subject */
 	NAME_SIZE = 32,	      /* bytes of a role name, NUL included */
 	POLICY_SLOTS = 16384, /* roles, and policies, that may live at once; slot 0 is never used */
@@ -104,6 +104,7 @@ enum port_verdict {
  *   file_class_at    256 bytes: byte -> class
  *   file_next_at     u16 cells: next state = cell[state * file_classes + class]
  *   file_accept_at   u32 per state: enum access bits, and the rule << 8
+ *   file_beneath_at  struct beneath per state
  *   net_v4_at        struct net_range4 sorted by first, the first one at 0.0.0.0
  *   net_v6_at        struct net_range6 sorted by first, the first one at ::
  *   net_node_at      struct net_node
@@ -130,8 +131,9 @@ struct policy {
 	__u32 net_v6_len;
 	__u32 net_node_at;
 	__u32 net_node_len; /* 0: no network rules, the flag decides */
-	__u32 pages;	    /* what the slot's tables hold; also where the slot is free */
-	__u32 unix_states;  /* 0: no rules for named UNIX sockets */
+	__u32 file_beneath_at;
+	__u32 pages;	   /* what the slot's tables hold; also where the slot is free */
+	__u32 unix_states; /* 0: no rules for named UNIX sockets */
 	__u32 unix_classes;
 	__u32 unix_class_at;
 	__u32 unix_next_at;
@@ -144,13 +146,23 @@ struct policy {
 	__u32 starts; /* added to the kinds of start keys: START_UNIX, in a view for UNIX sockets */
 	__u32 starts_at; /* struct table_start, for whoever takes the policy away */
 	__u32 starts_len;
-	__u32 pad;
 };
 
 /* An entry that a policy has in the start map, noted in its tables. */
 struct table_start {
 	__u32 kind; /* enum start_kind */
 	__u32 value;
+};
+
+/* What paths beneath a state grant, for each bit of access: BENEATH_NONE, BENEATH_ALL,
+ * or a number that states share where the same paths do. */
+struct beneath {
+	__u16 kind[4];
+};
+
+enum beneath_number {
+	BENEATH_NONE = 0, /* no path */
+	BENEATH_ALL = 1,  /* every path */
 };
 
 struct net_range4 {
@@ -299,10 +311,11 @@ enum {
 struct walk {
 	__u64 name[64];
 	__u32 len[64];
-	__u32 levels;  /* components in all; may exceed WALK_LEVELS */
-	__u32 device;  /* s_dev */
-	__u32 magic;   /* s_magic */
-	__u32 own_pid; /* procfs: the topmost component is the subject's own pid */
+	__u32 levels;	/* components in all; may exceed WALK_LEVELS */
+	__u32 device;	/* s_dev */
+	__u32 magic;	/* s_magic */
+	__u32 own_pid;	/* procfs: the topmost component is the subject's own pid */
+	__u8 text[256]; /* the name being read */
 };
 
 /* The subject's latest denial, so that the same one again is only counted. */
@@ -442,6 +455,7 @@ enum prctl {
 	PRCTL_DEPTH = 5,	 /* answers PRCTL_OK + depth of the caller's own list */
 	PRCTL_PERMISSIVE = 7,	 /* what is armed enters permissive */
 	PRCTL_POD = 6,		 /* arg3 pod: the label for what is armed */
+	PRCTL_MOUNTS = 8, /* answers PRCTL_OK + 1 to who has mounts to read: loader.RefreshMounts */
 	PRCTL_OK = 4000,
 	PRCTL_REFUSED = 4040,
 };
@@ -512,6 +526,8 @@ struct control {
 	__u64 policies;	  /* counts up; the newest policy's id */
 	__u64 generation; /* counts changes that make cached paths stale */
 	__u64 adhoc;	  /* counts up; ADHOC_ROLE + the newest ad-hoc role */
+	__u64 init;	  /* address of process 1's task */
+	__u64 mounts;	  /* mounts_now() when the start states were made; 0: they are stale */
 };
 
 /*
@@ -551,10 +567,26 @@ enum op {
 	OP_BPF = 13,
 	OP_ENROLL = 14,
 	OP_CAPABLE = 15,
-	OP_RECEIVE = 16, /* a socket, from another process */
+	OP_RECEIVE = 16, /* a descriptor, from another process */
 	OP_SOCKOPT = 17,
 	OP_MARK = 18, /* setting or removing a mark */
-	OP_COUNT = 19,
+	OP_CREATE = 19,
+	OP_MKNOD = 20,
+	OP_MKDIR = 21,
+	OP_SYMLINK = 22,
+	OP_LINK = 23,
+	OP_UNLINK = 24,
+	OP_RMDIR = 25,
+	OP_RENAME = 26,
+	OP_TRUNCATE = 27,
+	OP_CHMOD = 28,
+	OP_CHOWN = 29,
+	OP_UTIMES = 30,
+	OP_XATTR = 31,
+	OP_ACL = 32,
+	OP_FILEATTR = 33,    /* chattr and the like */
+	OP_URING_CREDS = 34, /* an io_uring request under registered credentials */
+	OP_COUNT = 35,
 };
 
 /* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */
@@ -572,6 +604,8 @@ enum reason {
 	REASON_BAD_ADDRESS = 10,
 	REASON_ENROLL = 11, /* event.value: enum refusal */
 	REASON_NO_GAIN = 12,
+	REASON_MORE = 13,   /* the new name would grant more than the old one */
+	REASON_FOLDED = 14, /* the filesystem takes other spellings for the same name */
 };
 
 enum {

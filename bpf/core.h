@@ -151,6 +151,17 @@ static __always_inline struct subject *current_subject_or_staged(void)
 	return s;
 }
 
+/*
+ * A count of the changes of process 1's mount table; 0: it cannot be told. The loader makes
+ * start states of that table, and notes for which count.
+ */
+static __always_inline __u64 mounts_now(const struct control *c)
+{
+	struct task_struct *init = (struct task_struct *)c->init;
+
+	return init ? BPF_CORE_READ(init, nsproxy, mnt_ns, event) : 0;
+}
+
 /* The kernel acts for the task under other credentials (overlayfs). */
 static __always_inline int borrowed_creds(void)
 {
@@ -230,9 +241,18 @@ struct query {
 	__u32 family;
 	__u32 protocol;
 	__u8 addr[16];
-	__u32 words[4];	  /* addr in host byte order, for the range search */
-	__u32 chardev;	  /* rdev of a character device */
-	__u8 list;	  /* enum port_list */
+	union {
+		__u32 words[4]; /* addr in host byte order, for the range search */
+		struct {
+			__u64 from; /* rename and link: the dentry at the old name */
+			__u64 to;   /* and at the new one */
+		};
+	};
+	__u32 chardev; /* rdev of a character device */
+	union {
+		__u8 list;  /* enum port_list */
+		__u8 moves; /* enum move: rename and link */
+	};
 	__u8 member;	  /* the member being asked */
 	__u8 granted;	  /* members from here on enter by this exec: it is their one exec */
 	__u8 alternative; /* 1: any one bit of access is enough */

@@ -446,6 +446,12 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 	/* -ENOSYS is the hook's "no opinion" */
 	if (option != PRCTL_JAIL || !acting())
 		return earlier(ret);
+	if (op == PRCTL_MOUNTS) {
+		struct control *c = get_control();
+
+		return -(PRCTL_OK +
+			 (c && is_root(t) && !subject_of(t) && mounts_now(c) != c->mounts));
+	}
 	if (op == PRCTL_DEPTH) {
 		s = subject_of(t);
 		return -(PRCTL_OK + (s ? (int)(s->depth & 15) : 0));

@@ -5,7 +5,15 @@
  * holds the automaton's state at that point. The caller's mounts, root and
  * namespaces play no part.
  *
- *   file_open   open, creat, O_TMPFILE, exec's opens, io_uring, handles
+ *   file_open      open, creat, O_TMPFILE, exec's opens, io_uring, handles
+ *   path_mknod, path_mkdir, path_symlink, path_unlink, path_rmdir
+ *   path_link, path_rename   also: the new name must not grant more than the old one
+ *   path_truncate, path_chmod, path_chown
+ *   inode_setattr  utimes
+ *   inode_setxattr, inode_removexattr, inode_set_acl, inode_remove_acl (6.2)
+ *   inode_file_setattr (6.17), file_ioctl, file_ioctl_compat   chattr and the like
+ *   file_receive   descriptors from another process (the program is in net.h)
+ *   uring_override_creds
  */
 #ifndef JAIL_FILE_H
 #define JAIL_FILE_H
@@ -20,7 +28,6 @@ enum {
 	MAX_LEVELS = 1024,	/* directory levels that are judged */
 	WALK_TRIES = 64,	/* walks that renames elsewhere may spoil */
 	RENAME_WAITS = 1 << 20, /* looks at a rename under way: some 20 ms */
-	NAME_CHUNK = 64,
 	NAME_LIMIT = 255,
 	CELLS_PER_PAGE = PAGE_BYTES / 2,
 };
@@ -65,6 +72,35 @@ int probe_renames(void *ctx)
 	return bpf_probe_read_kernel(&seq, sizeof(seq), &rename_lock) ? EACCES : 0;
 }
 
+static long towards_init(__u32 i, __u64 *task)
+{
+	struct task_struct *t = (struct task_struct *)*task;
+
+	if (BPF_CORE_READ(t, tgid) == 1)
+		return 1;
+	*task = (__u64)BPF_CORE_READ(t, real_parent);
+	return !*task;
+}
+
+/* Run by the loader: gives it mounts_now(), and lets the others have it. */
+SEC("syscall")
+int mounts_count(__u64 *count)
+{
+	struct control *c = get_control();
+	__u64 task = bpf_get_current_task();
+
+	if (!c)
+		return ENOENT;
+	if (!c->init) {
+		bpf_loop(MAX_LEVELS, towards_init, &task, 0);
+		if (!task || BPF_CORE_READ((struct task_struct *)task, tgid) != 1)
+			return ENOENT;
+		c->init = task; /* it lives as long as the kernel */
+	}
+	*count = mounts_now(c);
+	return 0;
+}
+
 /* The cell of a policy's tables that starts at a byte offset; NULL: outside. */
 static __always_inline void *table_at(void *inner, __u32 offset, __u32 align)
 {
@@ -78,20 +114,19 @@ static __always_inline void *table_at(void *inner, __u32 offset, __u32 align)
 }
 
 /*
- * Feed up to NAME_CHUNK bytes to the automaton, and '/' before them where `slash` is
- * set; name 0 stands for "self". Returns the next state, or -1: the name or a table
- * could not be read. Global, so that the verifier checks it once.
+ * Feed '/' and one name to the automaton; name 0 stands for "self". Returns the next
+ * state, or -1: the name or a table could not be read. Global, so that the verifier
+ * checks it once.
  */
-__noinline int file_feed(struct policy *p, __u64 name, __u32 len, __u32 state, __u32 slash)
+__noinline int file_feed(struct walk *w, struct policy *p, __u64 name, __u32 len, __u32 state)
 {
 	const char own[] = "self";
-	__u8 buf[NAME_CHUNK];
-	__u8 *class;
-	__u16 *cell;
+	__u32 slot, index, have = ~0U;
+	struct page *page = NULL;
+	__u8 *class, byte = '/';
 	void *inner;
-	__u32 slot;
 
-	if (!p)
+	if (!w || !p)
 		return -1;
 	slot = p->slot;
 	inner = bpf_map_lookup_elem(&tables, &slot);
@@ -100,31 +135,30 @@ __noinline int file_feed(struct policy *p, __u64 name, __u32 len, __u32 state, _
 	class = table_at(inner, p->file_class_at, 256);
 	if (!class)
 		return -1;
-	if (slash) {
-		cell = table_at(inner, p->file_next_at + (state * p->file_classes + class['/']) * 2,
-				2);
-		if (!cell)
-			return -1;
-		state = *cell;
-	}
 	if (!name) {
 		len = sizeof(own) - 1;
-		__builtin_memcpy(buf, own, sizeof(own));
+		__builtin_memcpy(w->text, own, sizeof(own));
 	} else {
 		opaque(len);
-		if (len > NAME_CHUNK)
-			len = NAME_CHUNK;
-		if (bpf_probe_read_kernel(buf, len, (void *)name))
+		if (len > NAME_LIMIT)
+			return -1;
+		if (bpf_probe_read_kernel(w->text, len, (void *)name))
 			return -1;
 	}
-	for (__u32 i = 0; i < NAME_CHUNK; i++) {
+	for (__u32 i = 0; i <= NAME_LIMIT; i++) {
+		__u32 at = p->file_next_at + (state * p->file_classes + class[byte]) * 2;
+
+		index = at / PAGE_BYTES;
+		if (index != have) {
+			page = bpf_map_lookup_elem(inner, &index);
+			have = index;
+		}
+		if (!page)
+			return -1;
+		state = *(__u16 *)&page->bytes[at & (PAGE_BYTES - 2)];
 		if (i >= len)
 			break;
-		cell = table_at(inner,
-				p->file_next_at + (state * p->file_classes + class[buf[i]]) * 2, 2);
-		if (!cell)
-			return -1;
-		state = *cell;
+		byte = w->text[i];
 	}
 	return state;
 }
@@ -178,11 +212,12 @@ static __always_inline __u32 climb(struct walk *w, __u64 leaf, __u32 limit)
 	return c.levels;
 }
 
+/* The names of a path on their way into the automaton, from the top. */
 struct feed {
 	struct walk *walk;
 	struct policy *policy;
-	__u32 next; /* levels left to feed */
-	__u32 low;  /* feed down to here */
+	__u64 leaf;
+	__u32 left; /* levels not fed yet */
 	int state;
 };
 
@@ -191,22 +226,20 @@ static long feed_one(__u32 i, struct feed *f)
 	__u32 slot, len;
 	__u64 name;
 
-	if (f->next <= f->low)
+	if (!f->left)
 		return 1;
-	f->next--;
-	slot = f->next & (WALK_LEVELS - 1);
-	name = f->walk->name[slot];
-	len = f->walk->len[slot];
-	if (len > NAME_LIMIT) {
+	/* The window holds WALK_LEVELS names: climb again for those below. */
+	if (i && !(i & (WALK_LEVELS - 1)) && climb(f->walk, f->leaf, f->left) != f->left) {
 		f->state = -1;
 		return 1;
 	}
-	f->state = file_feed(f->policy, name, len, f->state, 1);
-	for (__u32 done = NAME_CHUNK; done < NAME_LIMIT; done += NAME_CHUNK) {
-		if (!name || done >= len || f->state < 0)
-			break;
-		f->state = file_feed(f->policy, name + done, len - done, f->state, 0);
-	}
+	f->left--;
+	slot = f->left & (WALK_LEVELS - 1);
+	name = f->walk->name[slot];
+	len = f->walk->len[slot];
+	if (!i && f->walk->own_pid)
+		name = 0;
+	f->state = file_feed(f->walk, f->policy, name, len, f->state);
 	return f->state < 0;
 }
 
@@ -237,17 +270,22 @@ static __always_inline __u32 is_own_proc(__u64 dentry)
 }
 
 /* The access that the role's flags give where no rule matches. */
-static __always_inline int file_flags(const struct policy *p, struct query *q)
+static __always_inline __u32 flag_access(const struct policy *p)
 {
 	__u32 open = 0;
 
-	if (q->member >= q->granted)
-		return 1;
 	if (p->flags & ALLOW_FILE_ACCESS)
 		open |= ACCESS_READ | ACCESS_WRITE | ACCESS_MAP;
 	if (p->flags & ALLOW_EXEC)
 		open |= ACCESS_EXEC;
-	return file_allows(q, open);
+	return open;
+}
+
+static __always_inline int file_flags(const struct policy *p, struct query *q)
+{
+	if (q->member >= q->granted)
+		return 1;
+	return file_allows(q, flag_access(p));
 }
 
 /* The filesystem's root in this policy's automaton; STATE_NOWHERE: not mounted for PID 1. */
@@ -267,52 +305,20 @@ static __always_inline __u32 start_state(const struct policy *p, const struct wa
 	return state ? *state : STATE_NOWHERE;
 }
 
-/* One stretch of the walk: WALK_LEVELS names, from the top. */
-struct stretch {
-	struct walk *walk;
-	struct policy *policy;
-	__u64 leaf;
-	__u32 left; /* levels not fed yet */
-	int state;
-};
-
-static long feed_stretch(__u32 i, struct stretch *t)
-{
-	struct feed f = {
-		.walk = t->walk, .policy = t->policy, .next = t->left, .state = t->state
-	};
-
-	if (!t->left)
-		return 1;
-	/* The window holds the topmost names only: climb again for what is below. */
-	if (i && climb(t->walk, t->leaf, t->left) != t->left) {
-		t->state = -1;
-		return 1;
-	}
-	if (t->left > WALK_LEVELS)
-		f.low = t->left - WALK_LEVELS;
-	if (t->walk->own_pid && !i)
-		t->walk->name[(t->left - 1) & (WALK_LEVELS - 1)] = 0;
-	bpf_loop(WALK_LEVELS, feed_one, &f, 0);
-	t->state = f.state;
-	t->left = f.low;
-	return t->state < 0;
-}
-
 /*
  * The state after the path of `leaf`, which file_locate() has climbed, from the state at
  * its filesystem's root. -1: a name or a table could not be read.
  */
 __noinline int file_walk(struct walk *w, struct policy *p, __u64 leaf)
 {
-	struct stretch t = { .walk = w, .policy = p, .leaf = leaf };
+	struct feed f = { .walk = w, .policy = p, .leaf = leaf };
 
 	if (!w || !p)
 		return -1;
-	t.left = w->levels;
-	t.state = start_state(p, w);
-	bpf_loop(MAX_LEVELS / WALK_LEVELS, feed_stretch, &t, 0);
-	return t.left ? -1 : t.state;
+	f.left = w->levels;
+	f.state = start_state(p, w);
+	bpf_loop(MAX_LEVELS, feed_one, &f, 0);
+	return f.left ? -1 : f.state;
 }
 
 /* Does the automaton's state grant the query's access, or else the role's flags? */
@@ -334,6 +340,37 @@ static __always_inline int accept(const struct policy *p, struct query *q, void 
 	return file_allows(q, *word & ACCESS_ANY);
 }
 
+static long folded_one(__u32 i, struct climb *c)
+{
+	struct dentry *d = (struct dentry *)c->at;
+
+	if (BPF_CORE_READ(d, d_inode, i_flags) & S_CASEFOLD) {
+		c->levels = 1;
+		return 1;
+	}
+	c->at = (__u64)BPF_CORE_READ(d, d_parent);
+	return c->at == (__u64)d;
+}
+
+/*
+ * Does the filesystem take other spellings for this path? A dentry has the name as it
+ * was looked up, so that a rule for one spelling would not see the others.
+ */
+static __always_inline int folded(struct dentry *d, __u32 magic)
+{
+	struct climb c = { .at = (__u64)d };
+	struct dentry *parent = BPF_CORE_READ(d, d_parent);
+
+	if (!((BPF_CORE_READ(d, d_flags) | BPF_CORE_READ(parent, d_flags)) & DCACHE_OP_COMPARE) ||
+	    magic == PROC_SUPER_MAGIC)
+		return 0;
+	/* These fold in directories that were set up for it only. */
+	if (magic != EXT4_SUPER_MAGIC && magic != F2FS_SUPER_MAGIC && magic != TMPFS_MAGIC)
+		return 1;
+	bpf_loop(MAX_LEVELS, folded_one, &c, 0);
+	return c.levels;
+}
+
 /* Where the file is: the names above it and its filesystem. 0, or an enum reason. */
 __noinline int file_locate(struct walk *w, __u64 leaf)
 {
@@ -350,8 +387,11 @@ __noinline int file_locate(struct walk *w, __u64 leaf)
 	w->levels = 0;
 	if (leaf == (__u64)BPF_CORE_READ(sb, s_root))
 		return REASON_RULE;
-	if (!BPF_CORE_READ(d, d_hash.pprev))
+	/* A name that is being created may be in no hash yet, and has no inode. */
+	if (!BPF_CORE_READ(d, d_hash.pprev) && BPF_CORE_READ(d, d_inode))
 		return REASON_DELETED;
+	if (folded(d, w->magic))
+		return REASON_FOLDED;
 	bpf_loop(MAX_LEVELS, climb_one, &c, 0);
 	w->levels = c.levels;
 	if (c.levels >= MAX_LEVELS)
@@ -464,10 +504,40 @@ static __always_inline int file_decide(struct subject *s, __u32 depth, struct qu
 	return decide(s, depth, q, file_verdict, EACCES);
 }
 
-/* Kernel-internal files (pipes, sockets, memfd, anonymous inodes) have no path. */
+/* Kernel-internal files (pipes, sockets, memfd, anonymous inodes, namespaces) have no path. */
 static __always_inline int pathless(struct dentry *dentry)
 {
-	return (BPF_CORE_READ(dentry, d_sb, s_flags) & SB_NOUSER) != 0;
+	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
+
+	return (BPF_CORE_READ(sb, s_flags) & SB_NOUSER) || BPF_CORE_READ(sb, s_magic) == NSFS_MAGIC;
+}
+
+/*
+ * The lower file or directory of a stacked filesystem, opened by the kernel as the
+ * mounter: the upper one is judged. Borrowed credentials alone tell nothing, a subject's
+ * own io_uring request can run under others; no subject opens by a mount of the kernel's.
+ */
+static __always_inline int backs(struct file *file)
+{
+	struct vfsmount *mnt;
+	struct mount *m;
+
+	if (!borrowed_creds())
+		return 0;
+	if (file->f_mode & FMODE_BACKING)
+		return 1;
+	mnt = file->f_path.mnt;
+	m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+	return (__u64)BPF_CORE_READ(m, mnt_ns) == MNT_NS_INTERNAL;
+}
+
+/* The same for hooks that see no mount: a task without io_uring has no other way to
+ * act under credentials that are not its own. */
+static __always_inline int stacked(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	return borrowed_creds() && !t->io_uring && !(t->flags & PF_IO_WORKER);
 }
 
 SEC("lsm/file_open")
@@ -484,11 +554,7 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	if (!s)
 		return 0;
 	dentry = file->f_path.dentry;
-	/* The lower file of a stacked filesystem, opened by the kernel as the mounter:
-	 * the upper open was judged. */
-	if ((file->f_mode & FMODE_BACKING) && borrowed_creds())
-		return 0;
-	if (pathless(dentry))
+	if (backs(file) || pathless(dentry))
 		return 0;
 	depth = s->depth;
 	if (file->f_flags & FMODE_EXEC_FLAG) {
@@ -513,6 +579,393 @@ int BPF_PROG(file_open, struct file *file, int ret)
 		q.access |= ACCESS_WRITE;
 	}
 	return file_decide(s, depth, &q, dentry);
+}
+
+/* A change of what is at a dentry's name, or of the name itself. */
+static __always_inline int file_change(struct dentry *dentry, __u32 op, int ret)
+{
+	struct query q = { .op = op, .access = ACCESS_WRITE, .granted = ROLE_DEPTH };
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	if (!s || pathless(dentry))
+		return 0;
+	return file_decide(s, s->depth, &q, dentry);
+}
+
+/* A change of an inode's metadata. A file that has lost its last name is nobody's but
+ * its holders': an O_TMPFILE gets its mode before its name. */
+static __always_inline int file_attribute(struct dentry *dentry, __u32 op, int ret)
+{
+	struct inode *inode;
+
+	if (ret)
+		return earlier(ret);
+	if (!current_subject() || stacked())
+		return 0;
+	inode = BPF_CORE_READ(dentry, d_inode);
+	if (!inode || !BPF_CORE_READ(inode, i_nlink))
+		return 0;
+	return file_change(dentry, op, 0);
+}
+
+SEC("lsm/path_mknod")
+int BPF_PROG(file_mknod, const struct path *dir, struct dentry *dentry, __u16 mode,
+	     unsigned int dev, int ret)
+{
+	__u32 type = mode & S_IFMT;
+
+	return file_change(dentry, !type || type == S_IFREG ? OP_CREATE : OP_MKNOD, ret);
+}
+
+SEC("lsm/path_mkdir")
+int BPF_PROG(file_mkdir, const struct path *dir, struct dentry *dentry, __u16 mode, int ret)
+{
+	return file_change(dentry, OP_MKDIR, ret);
+}
+
+SEC("lsm/path_symlink")
+int BPF_PROG(file_symlink, const struct path *dir, struct dentry *dentry, const char *target,
+	     int ret)
+{
+	return file_change(dentry, OP_SYMLINK, ret);
+}
+
+SEC("lsm/path_unlink")
+int BPF_PROG(file_unlink, const struct path *dir, struct dentry *dentry, int ret)
+{
+	return file_change(dentry, OP_UNLINK, ret);
+}
+
+SEC("lsm/path_rmdir")
+int BPF_PROG(file_rmdir, const struct path *dir, struct dentry *dentry, int ret)
+{
+	return file_change(dentry, OP_RMDIR, ret);
+}
+
+SEC("lsm/path_truncate")
+int BPF_PROG(file_truncate, const struct path *path, int ret)
+{
+	return file_change(path->dentry, OP_TRUNCATE, ret);
+}
+
+SEC("lsm/path_chmod")
+int BPF_PROG(file_chmod, const struct path *path, __u16 mode, int ret)
+{
+	return file_attribute(path->dentry, OP_CHMOD, ret);
+}
+
+SEC("lsm/path_chown")
+int file_chown(unsigned long long *ctx)
+{
+	/* path, uid, gid, ret: BPF_PROG cannot name the structs among them */
+	const struct path *path = (const void *)ctx[0];
+
+	return file_attribute(path->dentry, OP_CHOWN, (int)ctx[3]);
+}
+
+/* Which argument of inode_setattr is the dentry: 1 since 6.7, 0 before. Set by the
+ * loader before the load. */
+const volatile __u32 setattr_dentry = 1;
+
+SEC("lsm/inode_setattr")
+int file_setattr(unsigned long long *ctx)
+{
+	struct dentry *dentry;
+	struct iattr *attr;
+	int ret;
+
+	/* A load from a computed place in ctx would not verify: keep the two apart. */
+	if (setattr_dentry) {
+		dentry = (void *)ctx[1];
+		attr = (void *)ctx[2];
+		ret = ctx[3];
+		asm volatile("/* three */" : "+r"(dentry), "+r"(attr), "+r"(ret));
+	} else {
+		dentry = (void *)ctx[0];
+		attr = (void *)ctx[1];
+		ret = ctx[2];
+		asm volatile("/* two */" : "+r"(dentry), "+r"(attr), "+r"(ret));
+	}
+	/* Modes and owners come by chmod and chown, sizes by truncate, and the rest is the
+	 * kernel's own doing. */
+	if (!ret && !(attr->ia_valid & (ATTR_TIMES_SET | ATTR_TOUCH)))
+		return 0;
+	return file_attribute(dentry, OP_UTIMES, ret);
+}
+
+SEC("lsm/inode_setxattr")
+int BPF_PROG(file_setxattr, void *idmap, struct dentry *dentry, const char *name, const void *value,
+	     unsigned long size, int flags, int ret)
+{
+	return file_attribute(dentry, OP_XATTR, ret);
+}
+
+SEC("lsm/inode_removexattr")
+int BPF_PROG(file_rmxattr, void *idmap, struct dentry *dentry, const char *name, int ret)
+{
+	return file_attribute(dentry, OP_XATTR, ret);
+}
+
+SEC("lsm/inode_set_acl")
+int BPF_PROG(file_set_acl, void *idmap, struct dentry *dentry, const char *name, void *acl, int ret)
+{
+	return file_attribute(dentry, OP_ACL, ret);
+}
+
+SEC("lsm/inode_remove_acl")
+int BPF_PROG(file_rm_acl, void *idmap, struct dentry *dentry, const char *name, int ret)
+{
+	return file_attribute(dentry, OP_ACL, ret);
+}
+
+SEC("lsm/inode_file_setattr")
+int BPF_PROG(file_fileattr, struct dentry *dentry, void *attributes, int ret)
+{
+	return file_attribute(dentry, OP_FILEATTR, ret);
+}
+
+/* btrfs commands that make, remove or change whole trees by an open directory. */
+static __always_inline int tree_command(unsigned int cmd)
+{
+	if (((cmd >> 8) & 0xff) != IOC_TYPE_BTRFS)
+		return 0;
+	switch (cmd & 0xff) {
+	case 1:	 /* SNAP_CREATE */
+	case 14: /* SUBVOL_CREATE */
+	case 15: /* SNAP_DESTROY */
+	case 19: /* DEFAULT_SUBVOL */
+	case 23: /* SNAP_CREATE_V2 */
+	case 24: /* SUBVOL_CREATE_V2 */
+	case 25: /* SUBVOL_SETFLAGS */
+	case 37: /* SET_RECEIVED_SUBVOL */
+	case 63: /* SNAP_DESTROY_V2 */
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline int changes_attributes(unsigned int cmd)
+{
+	switch (cmd) {
+	case FS_IOC_SETFLAGS:
+	case FS_IOC32_SETFLAGS:
+	case FS_IOC_SETVERSION:
+	case FS_IOC32_SETVERSION:
+	case FS_IOC_FSSETXATTR:
+	case FS_IOC_SETFSLABEL:
+	case FS_IOC_SET_ENCRYPTION_POLICY:
+	case FS_IOC_ENABLE_VERITY:
+		return 1;
+	}
+	return 0;
+}
+
+/* There is no telling what a tree that is made or removed as a whole reaches (q->value):
+ * roles with file rules say no. */
+static __always_inline int command_verdict(struct subject *s, struct policy *p, struct query *q)
+{
+	if (q->value && p->file_states)
+		return 0;
+	return file_verdict(s, p, q);
+}
+
+static __always_inline int file_command(struct file *file, unsigned int cmd, int ret)
+{
+	struct query q = { .op = OP_FILEATTR, .access = ACCESS_WRITE, .granted = ROLE_DEPTH };
+	struct dentry *dentry;
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	if (!s)
+		return 0;
+	q.value = tree_command(cmd);
+	if (!q.value && !changes_attributes(cmd))
+		return 0;
+	dentry = file->f_path.dentry;
+	if (pathless(dentry) || stacked())
+		return 0;
+	q.leaf = (__u64)dentry;
+	return decide(s, s->depth, &q, command_verdict, EACCES);
+}
+
+SEC("lsm/file_ioctl")
+int BPF_PROG(file_ioctl, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+{
+	return file_command(file, cmd, ret);
+}
+
+SEC("lsm/file_ioctl_compat")
+int BPF_PROG(file_ioctl32, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+{
+	return file_command(file, cmd, ret);
+}
+
+/* A descriptor is judged as if it were opened here, for what it can do. */
+static __always_inline int file_received(struct subject *s, struct query *q, struct file *file)
+{
+	if (file->f_mode & FMODE_READ)
+		q->access |= ACCESS_READ;
+	if (file->f_mode & FMODE_WRITE)
+		q->access |= ACCESS_WRITE;
+	/* O_PATH can do nothing: what is opened by it is judged then. */
+	if (!q->access)
+		return 0;
+	return file_decide(s, s->depth, q, file->f_path.dentry);
+}
+
+/* Requests under registered credentials would look like the kernel's own. */
+SEC("lsm/uring_override_creds")
+int BPF_PROG(file_uring_cred, const struct cred *new, int ret)
+{
+	struct query q = { .op = OP_URING_CREDS, .granted = ROLE_DEPTH };
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	return s ? refuse_always(s, &q, REASON_RULE, EPERM) : 0;
+}
+
+enum move {
+	MOVE_AWAY = 1 << 0,	 /* the old name goes: rename */
+	MOVE_SWAP = 1 << 1,	 /* RENAME_EXCHANGE: what is at the new name comes back */
+	MOVE_TREE = 1 << 2,	 /* what moves to the new name is a directory */
+	MOVE_TREE_BACK = 1 << 3, /* what comes back is one */
+	MOVE_FRESH = 1 << 4,	 /* the file has no name yet: O_TMPFILE */
+};
+
+/* Does nothing beneath a directory gain access? */
+static __always_inline int no_more_beneath(const struct policy *p, void *inner, __u32 from,
+					   __u32 to)
+{
+	struct beneath *old, *new;
+
+	old = table_at(inner, p->file_beneath_at + from * sizeof(*old), sizeof(*old));
+	new = table_at(inner, p->file_beneath_at + to * sizeof(*new), sizeof(*new));
+	if (!old || !new)
+		return 0;
+	for (int i = 0; i < 4; i++) {
+		if (new->kind[i] != old->kind[i] && new->kind[i] != BENEATH_NONE &&
+		    old->kind[i] != BENEATH_ALL)
+			return 0;
+	}
+	return 1;
+}
+
+/* Does what gets from one state's name to another's keep to the access that it had? */
+static __always_inline int no_more(const struct policy *p, void *inner, __u32 from, __u32 to,
+				   __u32 tree)
+{
+	__u32 *old = table_at(inner, p->file_accept_at + from * 4, 4);
+	__u32 *new = table_at(inner, p->file_accept_at + to * 4, 4);
+	__u32 had, has;
+
+	if (!old || !new || from == STATE_NOWHERE)
+		return 0;
+	if (from == to)
+		return 1;
+	had = *old & ACCESS_MATCHED ? *old : flag_access(p);
+	has = *new &ACCESS_MATCHED ? *new : flag_access(p);
+	if (has & ~had & ACCESS_ANY)
+		return 0;
+	return !tree || no_more_beneath(p, inner, from, to);
+}
+
+/* Verdict for a file that gets the name q->to: it needs to be writable, and to grant no
+ * more than the old one, q->from, which a rename changes, too. */
+__noinline int file_move(struct subject *s, struct policy *p, struct query *q)
+{
+	int from = STATE_NOWHERE, to;
+	__u32 slot;
+	void *inner;
+
+	if (!s || !p || !q)
+		return 0;
+	if (!p->file_states)
+		return file_flags(p, q);
+	slot = p->slot;
+	inner = bpf_map_lookup_elem(&tables, &slot);
+	if (!inner) {
+		q->reason = REASON_UNREADABLE;
+		return 0;
+	}
+	if (!(q->moves & MOVE_FRESH)) {
+		q->leaf = q->from;
+		from = file_state(&s->walk, p, q);
+		if (from < 0)
+			return 0;
+		if ((q->moves & MOVE_AWAY) && !accept(p, q, inner, from))
+			return 0;
+	}
+	q->leaf = q->to;
+	to = file_state(&s->walk, p, q);
+	if (to < 0 || !accept(p, q, inner, to))
+		return 0;
+	if (q->moves & MOVE_FRESH)
+		return 1;
+	if (no_more(p, inner, from, to, q->moves & MOVE_TREE) &&
+	    (!(q->moves & MOVE_SWAP) || no_more(p, inner, to, from, q->moves & MOVE_TREE_BACK)))
+		return 1;
+	q->leaf = q->from;
+	q->located = 0;
+	q->reason = REASON_MORE;
+	return 0;
+}
+
+static __always_inline __u32 is_directory(struct dentry *dentry)
+{
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+
+	return inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR;
+}
+
+SEC("lsm/path_link")
+int BPF_PROG(file_link, struct dentry *old, const struct path *dir, struct dentry *new, int ret)
+{
+	struct query q = { .op = OP_LINK, .access = ACCESS_WRITE, .granted = ROLE_DEPTH };
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	if (!s)
+		return 0;
+	q.from = (__u64)old;
+	q.to = (__u64) new;
+	/* Of files without any name the kernel links only those of O_TMPFILE. */
+	if (!BPF_CORE_READ(old, d_inode, i_nlink))
+		q.moves = MOVE_FRESH;
+	return decide(s, s->depth, &q, file_move, EACCES);
+}
+
+SEC("lsm/path_rename")
+int BPF_PROG(file_rename, const struct path *old_dir, struct dentry *old,
+	     const struct path *new_dir, struct dentry *new, unsigned int flags, int ret)
+{
+	struct query q = { .op = OP_RENAME, .access = ACCESS_WRITE, .granted = ROLE_DEPTH };
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	if (!s)
+		return 0;
+	q.from = (__u64)old;
+	q.to = (__u64) new;
+	q.moves = MOVE_AWAY;
+	if (is_directory(old))
+		q.moves |= MOVE_TREE;
+	if (flags & RENAME_EXCHANGE) {
+		q.moves |= MOVE_SWAP;
+		if (is_directory(new))
+			q.moves |= MOVE_TREE_BACK;
+	}
+	return decide(s, s->depth, &q, file_move, EACCES);
 }
 
 #endif

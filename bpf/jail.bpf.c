@@ -6,7 +6,7 @@
  *   enroll.h  who is a subject: prctl, exec, fork, exit
  *   stamp.h   processes enrolled from outside
  *   ways.h    ways in besides jail run: marks, executables, control groups, running tasks
- *   file.h    files: file_open
+ *   file.h    files: opens, changes, moves
  *   net.h     sockets: create, bind, listen, connect, sendmsg
  *   exec.h    exec and what it may gain
  *   proc.h    identity, capabilities, ptrace

@@ -16,7 +16,7 @@ import (
 type JailAbi uint32
 
 const (
-	JailAbiABI_VERSION  JailAbi = 2
+	JailAbiABI_VERSION  JailAbi = 3
 	JailAbiROLE_DEPTH   JailAbi = 8
 	JailAbiNAME_SIZE    JailAbi = 32
 	JailAbiPOLICY_SLOTS JailAbi = 16384
@@ -51,6 +51,8 @@ type JailControl struct {
 	Policies   uint64
 	Generation uint64
 	Adhoc      uint64
+	Init       uint64
+	Mounts     uint64
 }
 
 type JailCounter uint32
@@ -211,26 +213,42 @@ const (
 type JailOp uint32
 
 const (
-	JailOpOP_NONE    JailOp = 0
-	JailOpOP_OPEN    JailOp = 1
-	JailOpOP_EXEC    JailOp = 2
-	JailOpOP_CONNECT JailOp = 3
-	JailOpOP_BIND    JailOp = 4
-	JailOpOP_SEND    JailOp = 5
-	JailOpOP_LISTEN  JailOp = 6
-	JailOpOP_SOCKET  JailOp = 7
-	JailOpOP_SETUID  JailOp = 8
-	JailOpOP_CAPSET  JailOp = 9
-	JailOpOP_GAIN    JailOp = 10
-	JailOpOP_PTRACE  JailOp = 11
-	JailOpOP_TRACEME JailOp = 12
-	JailOpOP_BPF     JailOp = 13
-	JailOpOP_ENROLL  JailOp = 14
-	JailOpOP_CAPABLE JailOp = 15
-	JailOpOP_RECEIVE JailOp = 16
-	JailOpOP_SOCKOPT JailOp = 17
-	JailOpOP_MARK    JailOp = 18
-	JailOpOP_COUNT   JailOp = 19
+	JailOpOP_NONE        JailOp = 0
+	JailOpOP_OPEN        JailOp = 1
+	JailOpOP_EXEC        JailOp = 2
+	JailOpOP_CONNECT     JailOp = 3
+	JailOpOP_BIND        JailOp = 4
+	JailOpOP_SEND        JailOp = 5
+	JailOpOP_LISTEN      JailOp = 6
+	JailOpOP_SOCKET      JailOp = 7
+	JailOpOP_SETUID      JailOp = 8
+	JailOpOP_CAPSET      JailOp = 9
+	JailOpOP_GAIN        JailOp = 10
+	JailOpOP_PTRACE      JailOp = 11
+	JailOpOP_TRACEME     JailOp = 12
+	JailOpOP_BPF         JailOp = 13
+	JailOpOP_ENROLL      JailOp = 14
+	JailOpOP_CAPABLE     JailOp = 15
+	JailOpOP_RECEIVE     JailOp = 16
+	JailOpOP_SOCKOPT     JailOp = 17
+	JailOpOP_MARK        JailOp = 18
+	JailOpOP_CREATE      JailOp = 19
+	JailOpOP_MKNOD       JailOp = 20
+	JailOpOP_MKDIR       JailOp = 21
+	JailOpOP_SYMLINK     JailOp = 22
+	JailOpOP_LINK        JailOp = 23
+	JailOpOP_UNLINK      JailOp = 24
+	JailOpOP_RMDIR       JailOp = 25
+	JailOpOP_RENAME      JailOp = 26
+	JailOpOP_TRUNCATE    JailOp = 27
+	JailOpOP_CHMOD       JailOp = 28
+	JailOpOP_CHOWN       JailOp = 29
+	JailOpOP_UTIMES      JailOp = 30
+	JailOpOP_XATTR       JailOp = 31
+	JailOpOP_ACL         JailOp = 32
+	JailOpOP_FILEATTR    JailOp = 33
+	JailOpOP_URING_CREDS JailOp = 34
+	JailOpOP_COUNT       JailOp = 35
 )
 
 type JailOwner struct {
@@ -275,39 +293,39 @@ type JailPod struct {
 }
 
 type JailPolicy struct {
-	_            structs.HostLayout
-	Id           uint64
-	Families     uint64
-	Role         uint32
-	Flags        uint32
-	Kinds        uint32
-	Slot         uint32
-	FileStates   uint32
-	FileClasses  uint32
-	FileClassAt  uint32
-	FileNextAt   uint32
-	FileAcceptAt uint32
-	NetV4At      uint32
-	NetV4Len     uint32
-	NetV6At      uint32
-	NetV6Len     uint32
-	NetNodeAt    uint32
-	NetNodeLen   uint32
-	Pages        uint32
-	UnixStates   uint32
-	UnixClasses  uint32
-	UnixClassAt  uint32
-	UnixNextAt   uint32
-	UnixAcceptAt uint32
-	NameStates   uint32
-	NameClasses  uint32
-	NameClassAt  uint32
-	NameNextAt   uint32
-	NameAcceptAt uint32
-	Starts       uint32
-	StartsAt     uint32
-	StartsLen    uint32
-	Pad          uint32
+	_             structs.HostLayout
+	Id            uint64
+	Families      uint64
+	Role          uint32
+	Flags         uint32
+	Kinds         uint32
+	Slot          uint32
+	FileStates    uint32
+	FileClasses   uint32
+	FileClassAt   uint32
+	FileNextAt    uint32
+	FileAcceptAt  uint32
+	NetV4At       uint32
+	NetV4Len      uint32
+	NetV6At       uint32
+	NetV6Len      uint32
+	NetNodeAt     uint32
+	NetNodeLen    uint32
+	FileBeneathAt uint32
+	Pages         uint32
+	UnixStates    uint32
+	UnixClasses   uint32
+	UnixClassAt   uint32
+	UnixNextAt    uint32
+	UnixAcceptAt  uint32
+	NameStates    uint32
+	NameClasses   uint32
+	NameClassAt   uint32
+	NameNextAt    uint32
+	NameAcceptAt  uint32
+	Starts        uint32
+	StartsAt      uint32
+	StartsLen     uint32
 }
 
 type JailPrctl uint32
@@ -321,6 +339,7 @@ const (
 	JailPrctlPRCTL_DEPTH      JailPrctl = 5
 	JailPrctlPRCTL_PERMISSIVE JailPrctl = 7
 	JailPrctlPRCTL_POD        JailPrctl = 6
+	JailPrctlPRCTL_MOUNTS     JailPrctl = 8
 	JailPrctlPRCTL_OK         JailPrctl = 4000
 	JailPrctlPRCTL_REFUSED    JailPrctl = 4040
 )
@@ -341,6 +360,8 @@ const (
 	JailReasonREASON_BAD_ADDRESS JailReason = 10
 	JailReasonREASON_ENROLL      JailReason = 11
 	JailReasonREASON_NO_GAIN     JailReason = 12
+	JailReasonREASON_MORE        JailReason = 13
+	JailReasonREASON_FOLDED      JailReason = 14
 )
 
 type JailRefusal uint32
@@ -417,6 +438,7 @@ type JailScratch struct {
 		Device uint32
 		Magic  uint32
 		OwnPid uint32
+		Text   [256]uint8
 	}
 	Group  uint64
 	Groups [32]uint64
@@ -518,6 +540,7 @@ type JailSubject struct {
 		Device uint32
 		Magic  uint32
 		OwnPid uint32
+		Text   [256]uint8
 	}
 	View JailPolicy
 }
@@ -617,16 +640,36 @@ const (
 	JailProgEnrollStageV2     = "enroll_stage_v2"
 	JailProgExecCheck         = "exec_check"
 	JailProgExecGain          = "exec_gain"
+	JailProgFileChmod         = "file_chmod"
+	JailProgFileChown         = "file_chown"
+	JailProgFileFileattr      = "file_fileattr"
+	JailProgFileIoctl         = "file_ioctl"
+	JailProgFileIoctl32       = "file_ioctl32"
+	JailProgFileLink          = "file_link"
+	JailProgFileMkdir         = "file_mkdir"
+	JailProgFileMknod         = "file_mknod"
 	JailProgFileOpen          = "file_open"
+	JailProgFileReceive       = "file_receive"
+	JailProgFileRename        = "file_rename"
+	JailProgFileRmAcl         = "file_rm_acl"
+	JailProgFileRmdir         = "file_rmdir"
+	JailProgFileRmxattr       = "file_rmxattr"
+	JailProgFileSetAcl        = "file_set_acl"
+	JailProgFileSetattr       = "file_setattr"
+	JailProgFileSetxattr      = "file_setxattr"
+	JailProgFileSymlink       = "file_symlink"
+	JailProgFileTruncate      = "file_truncate"
+	JailProgFileUnlink        = "file_unlink"
+	JailProgFileUringCred     = "file_uring_cred"
 	JailProgGuardBpf          = "guard_bpf"
 	JailProgGuardRemovexattr  = "guard_removexattr"
 	JailProgGuardSetxattr     = "guard_setxattr"
 	JailProgIdentify          = "identify"
+	JailProgMountsCount       = "mounts_count"
 	JailProgNetBind           = "net_bind"
 	JailProgNetConnect        = "net_connect"
 	JailProgNetCreate         = "net_create"
 	JailProgNetListen         = "net_listen"
-	JailProgNetReceive        = "net_receive"
 	JailProgNetSctp           = "net_sctp"
 	JailProgNetSendmsg        = "net_sendmsg"
 	JailProgNetSetsockopt     = "net_setsockopt"
@@ -647,6 +690,7 @@ const (
 	JailVarExported           = "exported"
 	JailVarInstance           = "instance"
 	JailVarMarkName           = "mark_name"
+	JailVarSetattrDentry      = "setattr_dentry"
 	JailVarSilent             = "silent"
 )
 
@@ -701,16 +745,36 @@ type JailProgramSpecs struct {
 	EnrollStageV2    *ebpf.ProgramSpec `ebpf:"enroll_stage_v2"`
 	ExecCheck        *ebpf.ProgramSpec `ebpf:"exec_check"`
 	ExecGain         *ebpf.ProgramSpec `ebpf:"exec_gain"`
+	FileChmod        *ebpf.ProgramSpec `ebpf:"file_chmod"`
+	FileChown        *ebpf.ProgramSpec `ebpf:"file_chown"`
+	FileFileattr     *ebpf.ProgramSpec `ebpf:"file_fileattr"`
+	FileIoctl        *ebpf.ProgramSpec `ebpf:"file_ioctl"`
+	FileIoctl32      *ebpf.ProgramSpec `ebpf:"file_ioctl32"`
+	FileLink         *ebpf.ProgramSpec `ebpf:"file_link"`
+	FileMkdir        *ebpf.ProgramSpec `ebpf:"file_mkdir"`
+	FileMknod        *ebpf.ProgramSpec `ebpf:"file_mknod"`
 	FileOpen         *ebpf.ProgramSpec `ebpf:"file_open"`
+	FileReceive      *ebpf.ProgramSpec `ebpf:"file_receive"`
+	FileRename       *ebpf.ProgramSpec `ebpf:"file_rename"`
+	FileRmAcl        *ebpf.ProgramSpec `ebpf:"file_rm_acl"`
+	FileRmdir        *ebpf.ProgramSpec `ebpf:"file_rmdir"`
+	FileRmxattr      *ebpf.ProgramSpec `ebpf:"file_rmxattr"`
+	FileSetAcl       *ebpf.ProgramSpec `ebpf:"file_set_acl"`
+	FileSetattr      *ebpf.ProgramSpec `ebpf:"file_setattr"`
+	FileSetxattr     *ebpf.ProgramSpec `ebpf:"file_setxattr"`
+	FileSymlink      *ebpf.ProgramSpec `ebpf:"file_symlink"`
+	FileTruncate     *ebpf.ProgramSpec `ebpf:"file_truncate"`
+	FileUnlink       *ebpf.ProgramSpec `ebpf:"file_unlink"`
+	FileUringCred    *ebpf.ProgramSpec `ebpf:"file_uring_cred"`
 	GuardBpf         *ebpf.ProgramSpec `ebpf:"guard_bpf"`
 	GuardRemovexattr *ebpf.ProgramSpec `ebpf:"guard_removexattr"`
 	GuardSetxattr    *ebpf.ProgramSpec `ebpf:"guard_setxattr"`
 	Identify         *ebpf.ProgramSpec `ebpf:"identify"`
+	MountsCount      *ebpf.ProgramSpec `ebpf:"mounts_count"`
 	NetBind          *ebpf.ProgramSpec `ebpf:"net_bind"`
 	NetConnect       *ebpf.ProgramSpec `ebpf:"net_connect"`
 	NetCreate        *ebpf.ProgramSpec `ebpf:"net_create"`
 	NetListen        *ebpf.ProgramSpec `ebpf:"net_listen"`
-	NetReceive       *ebpf.ProgramSpec `ebpf:"net_receive"`
 	NetSctp          *ebpf.ProgramSpec `ebpf:"net_sctp"`
 	NetSendmsg       *ebpf.ProgramSpec `ebpf:"net_sendmsg"`
 	NetSetsockopt    *ebpf.ProgramSpec `ebpf:"net_setsockopt"`
@@ -765,10 +829,11 @@ type JailMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type JailVariableSpecs struct {
-	Exported *ebpf.VariableSpec `ebpf:"exported"`
-	Instance *ebpf.VariableSpec `ebpf:"instance"`
-	MarkName *ebpf.VariableSpec `ebpf:"mark_name"`
-	Silent   *ebpf.VariableSpec `ebpf:"silent"`
+	Exported      *ebpf.VariableSpec `ebpf:"exported"`
+	Instance      *ebpf.VariableSpec `ebpf:"instance"`
+	MarkName      *ebpf.VariableSpec `ebpf:"mark_name"`
+	SetattrDentry *ebpf.VariableSpec `ebpf:"setattr_dentry"`
+	Silent        *ebpf.VariableSpec `ebpf:"silent"`
 }
 
 // JailObjects contains all objects after they have been loaded into the kernel.
@@ -852,10 +917,11 @@ func (m *JailMaps) Close() error {
 //
 // It can be passed to LoadJailObjects or ebpf.CollectionSpec.LoadAndAssign.
 type JailVariables struct {
-	Exported *ebpf.Variable `ebpf:"exported"`
-	Instance *ebpf.Variable `ebpf:"instance"`
-	MarkName *ebpf.Variable `ebpf:"mark_name"`
-	Silent   *ebpf.Variable `ebpf:"silent"`
+	Exported      *ebpf.Variable `ebpf:"exported"`
+	Instance      *ebpf.Variable `ebpf:"instance"`
+	MarkName      *ebpf.Variable `ebpf:"mark_name"`
+	SetattrDentry *ebpf.Variable `ebpf:"setattr_dentry"`
+	Silent        *ebpf.Variable `ebpf:"silent"`
 }
 
 // JailPrograms contains all programs after they have been loaded into the kernel.
@@ -871,16 +937,36 @@ type JailPrograms struct {
 	EnrollStageV2    *ebpf.Program `ebpf:"enroll_stage_v2"`
 	ExecCheck        *ebpf.Program `ebpf:"exec_check"`
 	ExecGain         *ebpf.Program `ebpf:"exec_gain"`
+	FileChmod        *ebpf.Program `ebpf:"file_chmod"`
+	FileChown        *ebpf.Program `ebpf:"file_chown"`
+	FileFileattr     *ebpf.Program `ebpf:"file_fileattr"`
+	FileIoctl        *ebpf.Program `ebpf:"file_ioctl"`
+	FileIoctl32      *ebpf.Program `ebpf:"file_ioctl32"`
+	FileLink         *ebpf.Program `ebpf:"file_link"`
+	FileMkdir        *ebpf.Program `ebpf:"file_mkdir"`
+	FileMknod        *ebpf.Program `ebpf:"file_mknod"`
 	FileOpen         *ebpf.Program `ebpf:"file_open"`
+	FileReceive      *ebpf.Program `ebpf:"file_receive"`
+	FileRename       *ebpf.Program `ebpf:"file_rename"`
+	FileRmAcl        *ebpf.Program `ebpf:"file_rm_acl"`
+	FileRmdir        *ebpf.Program `ebpf:"file_rmdir"`
+	FileRmxattr      *ebpf.Program `ebpf:"file_rmxattr"`
+	FileSetAcl       *ebpf.Program `ebpf:"file_set_acl"`
+	FileSetattr      *ebpf.Program `ebpf:"file_setattr"`
+	FileSetxattr     *ebpf.Program `ebpf:"file_setxattr"`
+	FileSymlink      *ebpf.Program `ebpf:"file_symlink"`
+	FileTruncate     *ebpf.Program `ebpf:"file_truncate"`
+	FileUnlink       *ebpf.Program `ebpf:"file_unlink"`
+	FileUringCred    *ebpf.Program `ebpf:"file_uring_cred"`
 	GuardBpf         *ebpf.Program `ebpf:"guard_bpf"`
 	GuardRemovexattr *ebpf.Program `ebpf:"guard_removexattr"`
 	GuardSetxattr    *ebpf.Program `ebpf:"guard_setxattr"`
 	Identify         *ebpf.Program `ebpf:"identify"`
+	MountsCount      *ebpf.Program `ebpf:"mounts_count"`
 	NetBind          *ebpf.Program `ebpf:"net_bind"`
 	NetConnect       *ebpf.Program `ebpf:"net_connect"`
 	NetCreate        *ebpf.Program `ebpf:"net_create"`
 	NetListen        *ebpf.Program `ebpf:"net_listen"`
-	NetReceive       *ebpf.Program `ebpf:"net_receive"`
 	NetSctp          *ebpf.Program `ebpf:"net_sctp"`
 	NetSendmsg       *ebpf.Program `ebpf:"net_sendmsg"`
 	NetSetsockopt    *ebpf.Program `ebpf:"net_setsockopt"`
@@ -911,16 +997,36 @@ func (p *JailPrograms) Close() error {
 		p.EnrollStageV2,
 		p.ExecCheck,
 		p.ExecGain,
+		p.FileChmod,
+		p.FileChown,
+		p.FileFileattr,
+		p.FileIoctl,
+		p.FileIoctl32,
+		p.FileLink,
+		p.FileMkdir,
+		p.FileMknod,
 		p.FileOpen,
+		p.FileReceive,
+		p.FileRename,
+		p.FileRmAcl,
+		p.FileRmdir,
+		p.FileRmxattr,
+		p.FileSetAcl,
+		p.FileSetattr,
+		p.FileSetxattr,
+		p.FileSymlink,
+		p.FileTruncate,
+		p.FileUnlink,
+		p.FileUringCred,
 		p.GuardBpf,
 		p.GuardRemovexattr,
 		p.GuardSetxattr,
 		p.Identify,
+		p.MountsCount,
 		p.NetBind,
 		p.NetConnect,
 		p.NetCreate,
 		p.NetListen,
-		p.NetReceive,
 		p.NetSctp,
 		p.NetSendmsg,
 		p.NetSetsockopt,

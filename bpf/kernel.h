@@ -42,11 +42,31 @@ enum {
 	S_IFMT = 0170000,
 	S_IFCHR = 0020000,
 	S_IFSOCK = 0140000,
+	S_IFDIR = 0040000,
+	S_IFREG = 0100000,
+	S_CASEFOLD = 1 << 15,	    /* inode->i_flags */
+	DCACHE_OP_COMPARE = 1 << 1, /* dentry->d_flags */
+	ATTR_TIMES_SET = 1 << 16,
+	ATTR_TOUCH = 1 << 17,
+	PF_IO_WORKER = 0x10,
+	RENAME_EXCHANGE = 1 << 1,
+	FS_IOC_SETFLAGS = 0x40086602,
+	FS_IOC32_SETFLAGS = 0x40046602,
+	FS_IOC_SETVERSION = 0x40087602,
+	FS_IOC32_SETVERSION = 0x40047602,
+	FS_IOC_FSSETXATTR = 0x401c5820,
+	FS_IOC_SETFSLABEL = 0x41009432,
+	FS_IOC_SET_ENCRYPTION_POLICY = 0x800c6613,
+	FS_IOC_ENABLE_VERITY = 0x40806685,
+	IOC_TYPE_BTRFS = 0x94,
 	S_ISUID = 0004000,
 	S_ISGID = 0002000,
 	S_IXGRP = 0000010,
 	SB_NOUSER = 1U << 31, /* kernel-internal filesystem: pipes, sockets, memfd */
 	PROC_SUPER_MAGIC = 0x9fa0,
+	NSFS_MAGIC = 0x6e736673,
+	EXT4_SUPER_MAGIC = 0xef53,
+	TMPFS_MAGIC = 0x01021994,
 	PF_KTHREAD = 0x200000,
 	PFA_NO_NEW_PRIVS = 0, /* bit of task->atomic_flags */
 	SIGKILL = 9,
@@ -62,6 +82,8 @@ enum {
 	CAP_OPT_NOAUDIT = 2,
 };
 
+#define F2FS_SUPER_MAGIC 0xf2f52010UL
+#define MNT_NS_INTERNAL ((__u64) - 22) /* ERR_PTR(-EINVAL): a mount of the kernel's own */
 #define MARK_NAME "security.bpf.jail"
 
 enum {
@@ -194,12 +216,14 @@ struct fdtable {
 struct files_struct {
 	struct fdtable *fdt;
 };
+struct io_uring_task;
 
 struct task_struct {
 	struct bpf_local_storage *bpf_storage;
 	const struct cred *real_cred;
 	const struct cred *cred;
 	struct task_struct *real_parent;
+	struct nsproxy *nsproxy;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	unsigned long atomic_flags;
@@ -211,6 +235,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct css_set *cgroups;
 	unsigned in_execve : 1;
+	struct io_uring_task *io_uring;
 	int pid;
 	int tgid;
 	char comm[16];
@@ -225,6 +250,8 @@ struct super_block {
 
 struct inode {
 	__u16 i_mode;
+	unsigned int i_flags;
+	unsigned int i_nlink;
 	kuid_t i_uid;
 	__u32 i_rdev;
 	__u32 i_generation;
@@ -253,8 +280,32 @@ struct dentry {
 	struct super_block *d_sb;
 };
 
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mnt_namespace;
+
+struct mnt_namespace {
+	__u64 event; /* counts changes of the mount table */
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
+struct mount {
+	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
+};
+
 struct path {
+	struct vfsmount *mnt;
 	struct dentry *dentry;
+};
+
+struct iattr {
+	unsigned int ia_valid;
 };
 
 struct file {

@@ -735,20 +735,43 @@ __noinline int socket_name(struct event *e, __u64 sock)
 	return 0;
 }
 
-/* The state after an abstract name; -1: it could not be read. */
-static __always_inline int name_state(struct policy *view, const struct unix_address *addr)
+/* The state after an abstract name; -1: it could not be read. Global: verified once. */
+__noinline int name_state(struct walk *w, struct policy *view, __u64 address)
 {
-	struct unix_address *a = (struct unix_address *)addr;
-	__u64 name = (__u64)a + bpf_core_field_offset(struct unix_address, name) + SUN_PATH_AT;
-	int len = BPF_CORE_READ(a, len), state;
+	struct unix_address *a = (struct unix_address *)address;
+	__u32 slot, len, state = NAME_START;
+	__u64 name;
+	__u8 *class;
+	void *inner;
 
-	/* Less the family, and the NUL that marks it as abstract. */
-	len -= 3;
-	if (len < 0 || len > SUN_PATH_SIZE)
+	if (!w || !view)
 		return -1;
-	state = file_feed(view, name + 1, len, NAME_START, 0);
-	if (len > NAME_CHUNK && state >= 0)
-		state = file_feed(view, name + 1 + NAME_CHUNK, len - NAME_CHUNK, state, 0);
+	name = address + bpf_core_field_offset(struct unix_address, name) + SUN_PATH_AT + 1;
+	/* Less the family, and the NUL that marks it as abstract. */
+	len = (__u32)BPF_CORE_READ(a, len) - SUN_PATH_AT - 1;
+	opaque(len);
+	if (len >= SUN_PATH_SIZE || bpf_probe_read_kernel(w->text, len, (void *)name))
+		return -1;
+	slot = view->slot;
+	inner = bpf_map_lookup_elem(&tables, &slot);
+	if (!inner)
+		return -1;
+	class = table_at(inner, view->file_class_at, 256);
+	if (!class)
+		return -1;
+	for (__u32 i = 0; i < SUN_PATH_SIZE; i++) {
+		__u16 *cell;
+
+		if (i >= len)
+			break;
+		cell = table_at(inner,
+				view->file_next_at +
+					(state * view->file_classes + class[w->text[i]]) * 2,
+				2);
+		if (!cell)
+			return -1;
+		state = *cell;
+	}
 	return state;
 }
 
@@ -780,7 +803,7 @@ __noinline int unix_verdict(struct subject *s, struct policy *p, struct query *q
 	if (q->leaf)
 		state = file_state(&s->walk, view, q);
 	else
-		state = name_state(view, addr);
+		state = name_state(&s->walk, view, (__u64)addr);
 	if (state <= 0) {
 		if (q->reason == REASON_RULE)
 			q->reason = state ? REASON_UNREADABLE : REASON_NOWHERE;
@@ -882,10 +905,9 @@ __noinline int received_verdict(struct subject *s, struct policy *p, struct quer
 	return q->value && local_verdict(s, p, q);
 }
 
-/* A descriptor from another process: 0, or the refusal where it is a socket. */
-static __always_inline int net_received(struct subject *s, struct file *file)
+/* A socket from another process. */
+static __always_inline int net_received(struct subject *s, struct query *q, struct file *file)
 {
-	struct query q = { .op = OP_RECEIVE, .granted = ROLE_DEPTH };
 	struct inode *inode = file->f_inode;
 	struct socket *sock;
 	struct sock *sk;
@@ -899,51 +921,52 @@ static __always_inline int net_received(struct subject *s, struct file *file)
 	sk = sock->sk;
 	if (!sk || made_within(s, owner_of(sk)))
 		return 0;
-	q.family = sk->__sk_common.skc_family;
-	q.sock = (__u64)sk;
-	if (q.family == AF_UNIX) {
+	q->family = sk->__sk_common.skc_family;
+	q->sock = (__u64)sk;
+	if (q->family == AF_UNIX) {
 		const struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
 
 		/* Neither bound nor connected it reaches nobody. */
 		if (!peer && !BPF_CORE_READ((struct unix_sock *)sk, addr))
 			return 0;
-		return unix_decide(s, &q, peer ?: sk);
+		return unix_decide(s, q, peer ?: sk);
 	}
 	protocol = sk->sk_protocol;
-	q.access = kind_of(q.family, sk->sk_type, protocol);
+	q->access = kind_of(q->family, sk->sk_type, protocol);
 	if (!is_internet(sk)) {
-		q.protocol = protocol;
-		return decide(s, s->depth, &q, family_verdict, EACCES);
+		q->protocol = protocol;
+		return decide(s, s->depth, q, family_verdict, EACCES);
 	}
-	q.protocol = protocol_of(sk) ?: protocol;
-	q.port = bpf_ntohs(sk->__sk_common.skc_dport);
-	q.value = sk->__sk_common.skc_num;
-	q.list = q.protocol == IPPROTO_UDP ? UDP_CONNECT : TCP_CONNECT;
-	if (q.family == AF_INET) {
+	q->protocol = protocol_of(sk) ?: protocol;
+	q->port = bpf_ntohs(sk->__sk_common.skc_dport);
+	q->value = sk->__sk_common.skc_num;
+	q->list = q->protocol == IPPROTO_UDP ? UDP_CONNECT : TCP_CONNECT;
+	if (q->family == AF_INET) {
 		__u32 to = sk->__sk_common.skc_daddr;
 
-		__builtin_memcpy(q.addr, &to, 4);
-		q.words[0] = bpf_ntohl(to);
+		__builtin_memcpy(q->addr, &to, 4);
+		q->words[0] = bpf_ntohl(to);
 	} else {
 		struct in6_addr to;
 
 		BPF_CORE_READ_INTO(&to, sk, __sk_common.skc_v6_daddr);
-		__builtin_memcpy(q.addr, &to, 16);
+		__builtin_memcpy(q->addr, &to, 16);
 		if (is_mapped(to.in6_u.u6_addr32)) {
-			q.family = AF_INET;
-			__builtin_memcpy(q.addr, &to.in6_u.u6_addr32[3], 4);
-			q.words[0] = bpf_ntohl(to.in6_u.u6_addr32[3]);
+			q->family = AF_INET;
+			__builtin_memcpy(q->addr, &to.in6_u.u6_addr32[3], 4);
+			q->words[0] = bpf_ntohl(to.in6_u.u6_addr32[3]);
 		} else {
 			for (int i = 0; i < 4; i++)
-				q.words[i] = bpf_ntohl(to.in6_u.u6_addr32[i]);
+				q->words[i] = bpf_ntohl(to.in6_u.u6_addr32[i]);
 		}
 	}
-	return decide(s, s->depth, &q, received_verdict, EACCES);
+	return decide(s, s->depth, q, received_verdict, EACCES);
 }
 
 SEC("lsm/file_receive")
-int BPF_PROG(net_receive, struct file *file, int ret)
+int BPF_PROG(file_receive, struct file *file, int ret)
 {
+	struct query q = { .op = OP_RECEIVE, .granted = ROLE_DEPTH };
 	struct subject *s;
 
 	if (ret)
@@ -951,7 +974,9 @@ int BPF_PROG(net_receive, struct file *file, int ret)
 	s = current_subject();
 	if (!s)
 		return 0;
-	return net_received(s, file);
+	if (!pathless(file->f_path.dentry))
+		return file_received(s, &q, file);
+	return net_received(s, &q, file);
 }
 
 #endif

@@ -35,6 +35,11 @@ func isAdHoc(id uint32) bool { return id >= uint32(bpf.JailAbiADHOC_ROLE) }
 // MakeAdHoc compiles the roles and installs them under ids of their own, which are not used
 // again before the next boot.
 func (k *Kernel) MakeAdHoc(roles []*profiles.Role, vars map[string]string) (a *AdHoc, err error) {
+	s, err := k.share()
+	if err != nil {
+		return nil, err
+	}
+	mounts := atomic.LoadUint64(&s.control.Mounts)
 	list, err := compileAll(roles, vars)
 	if err != nil {
 		return nil, err
@@ -44,10 +49,6 @@ func (k *Kernel) MakeAdHoc(roles []*profiles.Role, vars map[string]string) (a *A
 		return nil, err
 	}
 	defer unlock()
-	s, err := k.share()
-	if err != nil {
-		return nil, err
-	}
 	if err := k.collect(adHocAtOnce); err != nil {
 		return nil, err
 	}
@@ -78,6 +79,10 @@ func (k *Kernel) MakeAdHoc(roles []*profiles.Role, vars map[string]string) (a *A
 	policies, err := k.putPolicies(list, true)
 	if err != nil {
 		return nil, err
+	}
+	if atomic.LoadUint64(&s.control.Mounts) != mounts {
+		// Compiled for an older mount table than the one that counts by now.
+		atomic.StoreUint64(&s.control.Mounts, 0)
 	}
 	at, err := k.reserveRoles(list)
 	if err != nil {

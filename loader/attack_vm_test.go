@@ -33,6 +33,7 @@ type attack struct {
 	controlRole string   // role of the allowed control; empty: role
 	expect      unix.Errno
 	as          []string
+	tree        bool // it needs the tree of files
 }
 
 func readAttacks(t *testing.T) []attack {
@@ -44,7 +45,7 @@ func readAttacks(t *testing.T) []attack {
 	var list []attack
 	for _, e := range entries {
 		name, isC := strings.CutSuffix(e.Name(), ".c")
-		if !isC || name == "main" || name == "PROBE" {
+		if !isC || name == "main" || name == "PROBE" || name == "probe" {
 			continue
 		}
 		data, err := attackFiles.ReadFile(path.Join("testdata/attacks", e.Name()))
@@ -79,6 +80,8 @@ func parseAttack(name, text string) (attack, error) {
 			a.control = strings.Fields(value)
 		case "control-role":
 			a.controlRole = value
+		case "tree":
+			a.tree = value == "yes"
 		case "as":
 			a.as = strings.Split(value, ",")
 		case "expect":
@@ -102,6 +105,9 @@ func parseAttack(name, text string) (attack, error) {
 // run executes one attack, jailed in a role id or not (0), and returns its status.
 func (a attack) run(t *testing.T, as string, role uint32, args []string) int {
 	t.Helper()
+	if a.tree {
+		makeTree(t, as)
+	}
 	var argv []string
 	if role != 0 {
 		argv = append(argv, "-j", fmt.Sprint(role))
@@ -141,6 +147,8 @@ func TestAttacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serveDescriptors(t)
+	keepReading(t)
 	k := testKernel(t)
 	if err := k.InstallRoles(set.Roles()); err != nil {
 		t.Fatal(err)

@@ -410,6 +410,8 @@ var reasons = map[string]string{
 	"bad_address": "the address could not be read",
 	"enroll":      "the enrollment was refused",
 	"no_gain":     "whoever entered without privilege may not gain any",
+	"more":        "the new name would grant more than the old one",
+	"folded":      "the file system takes other spellings for the same name, so rules cannot tell names apart",
 }
 
 // attribute finds the rule or the flag that decided.

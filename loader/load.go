@@ -30,10 +30,13 @@ const (
 )
 
 // optionalHooks may be missing: what they guard is reported by [Status].
-var optionalHooks = map[string]bool{}
+var optionalHooks = map[string]bool{
+	"inode_set_acl": true, "inode_remove_acl": true, // 6.2
+	"inode_file_setattr": true, // 6.17; file_ioctl covers the old way
+}
 
 // pinnedPrograms are not attached but run by later processes.
-var pinnedPrograms = []string{"tell", "stamp_end", "identify"}
+var pinnedPrograms = []string{"tell", "stamp_end", "identify", "mounts_count"}
 
 // lastDetached lists the programs that unload detaches after all others, so that no
 // exec slips in unjailed while the rest goes.
@@ -120,6 +123,9 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 		}
 	}
 	chooseVariants(spec)
+	if err := setattrLayout(spec); err != nil {
+		return nil, err
+	}
 	if opts.MaxDomains != 0 {
 		spec.Maps["domains"].MaxEntries = opts.MaxDomains
 	}
@@ -205,6 +211,9 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := k.selfTest(ctx); err != nil {
 		return err
 	}
+	if err := k.refreshMounts(); err != nil {
+		return err
+	}
 	c, err := k.control()
 	if err != nil {
 		return err
@@ -214,6 +223,24 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 		return err
 	}
 	return tell(bpf.JailEventKindEVENT_LOAD, uint32(len(opts.Roles)))
+}
+
+// setattrLayout tells the programs where inode_setattr has its dentry: 6.7 put an
+// argument before it.
+func setattrLayout(spec *ebpf.CollectionSpec) error {
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return fmt.Errorf("%s: %w", btfFile, err)
+	}
+	var hook *btf.Func
+	if err := kernel.TypeByName("bpf_lsm_inode_setattr", &hook); err != nil {
+		return fmt.Errorf("hook inode_setattr: %w", err)
+	}
+	proto, ok := hook.Type.(*btf.FuncProto)
+	if !ok || len(proto.Params) < 2 || len(proto.Params) > 3 {
+		return fmt.Errorf("hook inode_setattr: unknown arguments: %w", ErrNotSupported)
+	}
+	return spec.Variables["setattr_dentry"].Set(uint32(len(proto.Params) - 2))
 }
 
 // checkRenames makes sure that the programs can see renames under way: a path read

@@ -2,15 +2,20 @@ package loader
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 
+	"github.com/cilium/ebpf"
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
+	"jail/bpf"
 	"jail/profiles"
 )
 
@@ -76,12 +81,22 @@ func (t mountTable) resolve(name string) (string, error) {
 	if m == nil {
 		return real, nil
 	}
-	winner := t.winners()[device(m)]
 	inside := path.Join(m.Root, strings.TrimPrefix(real, strings.TrimSuffix(m.Mountpoint, "/")))
-	if !below(inside, winner.Root) {
-		return real, nil
-	}
+	winner := t.standsFor(m)
 	return path.Join(winner.Mountpoint, strings.TrimPrefix(inside, strings.TrimSuffix(winner.Root, "/"))), nil
+}
+
+// standsFor is the mount whose root encloses another's root on the same file system: the
+// widest, then the first. Mounts with separate roots (subvolumes) stand for themselves.
+func (t mountTable) standsFor(m *mountinfo.Info) *mountinfo.Info {
+	best := m
+	for i := len(t) - 1; i >= 0; i-- {
+		o := t[i]
+		if device(o) == device(m) && below(m.Root, o.Root) && len(o.Root) <= len(best.Root) {
+			best = o
+		}
+	}
+	return best
 }
 
 // covering is the mount that a path is on: the deepest, the latest where several are
@@ -132,4 +147,175 @@ func followLinks(root, name string) (string, error) {
 		todo = append(strings.Split(target, "/"), todo...)
 	}
 	return done, nil
+}
+
+// mountTablePath is the reference mount table.
+const mountTablePath = "/proc/1/mountinfo"
+
+// RefreshMounts gives every loaded policy the start states of file systems that were
+// mounted, moved or unmounted since the last time; where the mount table is unchanged it
+// does nothing. Of a file system that is mounted in part only (a btrfs subvolume), a
+// policy learns when its role is loaded again: until then its files are denied.
+func (k *Kernel) RefreshMounts() error {
+	unlock, err := lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return k.refreshMounts()
+}
+
+// refreshMounts does it under the lock.
+func (k *Kernel) refreshMounts() error {
+	s, err := k.share()
+	if err != nil {
+		return err
+	}
+	// Counted before the table is read: what is mounted from here on, the next time sees.
+	now, err := countMounts()
+	if err != nil || atomic.LoadUint64(&s.control.Mounts) == now {
+		return err
+	}
+	raw, err := os.ReadFile(mountTablePath)
+	if err != nil {
+		return fmt.Errorf("mount table of pid 1: %w", err)
+	}
+	table, err := parseMounts(raw)
+	if err != nil {
+		return err
+	}
+	if err := k.refreshStarts(table); err != nil {
+		return fmt.Errorf("start states of file systems: %w", translate(err))
+	}
+	atomic.StoreUint64(&s.control.Mounts, now)
+	return nil
+}
+
+// countMounts is the kernel's count of the changes of process 1's mount table.
+func countMounts() (uint64, error) {
+	prog, err := ebpf.LoadPinnedProgram(filepath.Join(progsDir, "mounts_count"), nil)
+	if err != nil {
+		return 0, fmt.Errorf("pinned program mounts_count: %w", translate(err))
+	}
+	defer prog.Close()
+	var count uint64
+	code, err := prog.Run(&ebpf.RunOptions{Context: count, ContextOut: &count})
+	if err != nil {
+		return 0, fmt.Errorf("mounts_count: %w", translate(err))
+	}
+	if code != 0 {
+		return 0, fmt.Errorf("mounts_count: %w", unix.Errno(code))
+	}
+	return count, nil
+}
+
+// FollowMounts refreshes at each change of the mount table until the context ends.
+func (k *Kernel) FollowMounts(ctx context.Context) error {
+	fd, err := unix.Open(mountTablePath, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("mount table of pid 1: %w", err)
+	}
+	defer unix.Close(fd)
+	for ctx.Err() == nil {
+		if err := k.RefreshMounts(); err != nil {
+			return err
+		}
+		const wait = 500 // ms, to notice that the context has ended
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, wait)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("mount table of pid 1: %w", err)
+		}
+	}
+	return ctx.Err()
+}
+
+// refreshStarts makes the start states of whole file systems anew, and removes those of
+// devices that are mounted no more, since their numbers come again, and of policies that
+// are gone, which knew only of those that they were made with.
+func (k *Kernel) refreshStarts(table mountTable) error {
+	starts, err := k.table("starts")
+	if err != nil {
+		return err
+	}
+	mounted := make(map[uint32]bool)
+	var whole []*mountinfo.Info
+	for dev, m := range table.winners() {
+		mounted[dev] = true
+		if m.Root == "/" && !byType[m.FSType] {
+			whole = append(whole, m)
+		}
+	}
+	list, live, err := k.matchers()
+	if err != nil {
+		return err
+	}
+	var (
+		gone  []bpf.JailStartKey
+		key   bpf.JailStartKey
+		state uint32
+	)
+	it := starts.Iterate()
+	for it.Next(&key, &state) {
+		kind := profiles.StartKind(key.Kind) &^ profiles.StartUnix
+		if !live[key.PolicyId] || kind == profiles.StartDevice && !mounted[key.Value] {
+			gone = append(gone, key)
+		}
+	}
+	if err := it.Err(); err != nil {
+		return err
+	}
+	if err := deleteKeys(starts, gone); err != nil {
+		return err
+	}
+	for _, m := range list {
+		fresh := make([]profiles.Start, 0, len(whole))
+		for _, mount := range whole {
+			fresh = append(fresh, profiles.Start{
+				Kind: m.kind, Value: device(mount), State: m.policy.Walk(profiles.RootState, mount.Mountpoint),
+			})
+		}
+		if err := k.putStarts(m.id, fresh); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matcher is one automaton over paths of a loaded policy.
+type matcher struct {
+	id     uint64
+	kind   profiles.StartKind
+	policy profiles.Policy // its tables, and the automaton as that for files
+}
+
+// matchers reads the automata over paths of all policies, and which policies there are.
+func (k *Kernel) matchers() (list []matcher, live map[uint64]bool, err error) {
+	s, err := k.share()
+	if err != nil {
+		return nil, nil, err
+	}
+	live = make(map[uint64]bool)
+	for slot, held := range s.policies {
+		if held.Id == 0 {
+			continue
+		}
+		live[held.Id] = true
+		tables, err := k.readTables(uint32(slot), 0, held.StartsAt)
+		if err != nil {
+			return nil, nil, err
+		}
+		if held.FileStates != 0 {
+			list = append(list, matcher{held.Id, profiles.StartDevice, profiles.Policy{
+				Tables: tables, FileStates: held.FileStates, FileClasses: held.FileClasses,
+				FileClassAt: held.FileClassAt, FileNextAt: held.FileNextAt,
+			}})
+		}
+		if held.UnixStates != 0 {
+			list = append(list, matcher{held.Id, profiles.StartDevice + profiles.StartUnix, profiles.Policy{
+				Tables: tables, FileStates: held.UnixStates, FileClasses: held.UnixClasses,
+				FileClassAt: held.UnixClassAt, FileNextAt: held.UnixNextAt,
+			}})
+		}
+	}
+	return list, live, nil
 }

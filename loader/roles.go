@@ -67,6 +67,14 @@ func (k *Kernel) installRoles(roles []*profiles.Role) error {
 	if err != nil {
 		return err
 	}
+	return k.installCompiled(list)
+}
+
+func (k *Kernel) installCompiled(list []compiled) error {
+	s, err := k.share()
+	if err != nil {
+		return err
+	}
 	policies, err := k.putPolicies(list, false)
 	if err != nil {
 		return err
@@ -618,7 +626,8 @@ func encodePolicy(role, slot uint32, id uint64, p *profiles.Policy) bpf.JailPoli
 		Flags: p.Flags, Families: p.Families, Kinds: p.Kinds,
 		FileStates: p.FileStates, FileClasses: p.FileClasses,
 		FileClassAt: p.FileClassAt, FileNextAt: p.FileNextAt, FileAcceptAt: p.FileAcceptAt,
-		NetV4At: p.NetV4At, NetV4Len: p.NetV4Len, NetV6At: p.NetV6At, NetV6Len: p.NetV6Len,
+		FileBeneathAt: p.FileBeneathAt,
+		NetV4At:       p.NetV4At, NetV4Len: p.NetV4Len, NetV6At: p.NetV6At, NetV6Len: p.NetV6Len,
 		NetNodeAt: p.NetNodeAt, NetNodeLen: p.NetNodeLen,
 		UnixStates: p.UnixStates, UnixClasses: p.UnixClasses,
 		UnixClassAt: p.UnixClassAt, UnixNextAt: p.UnixNextAt, UnixAcceptAt: p.UnixAcceptAt,

@@ -113,7 +113,8 @@ type Policy struct {
 	FileClasses uint32
 	FileClassAt,
 	FileNextAt,
-	FileAcceptAt uint32
+	FileAcceptAt,
+	FileBeneathAt uint32
 	NetV4At, NetV4Len     uint32
 	NetV6At, NetV6Len     uint32
 	NetNodeAt, NetNodeLen uint32
@@ -345,6 +346,12 @@ func (p *Policy) compileFiles(env *Env, t *tables) error {
 	for _, word := range g.accept {
 		t.word(word)
 	}
+	p.FileBeneathAt = t.reserve(2 * len(accessKinds))
+	for _, numbers := range g.beneath(p.defaultAccess()) {
+		for _, n := range numbers {
+			t.bytes = binary.LittleEndian.AppendUint16(t.bytes, n)
+		}
+	}
 	return nil
 }
 
@@ -369,7 +376,7 @@ func automatonOf(rules []fileMatcher, extra []byteSet) (a *automaton, ok bool) {
 // fits tells whether an automaton leaves room for the state 0.
 func (a *automaton) fits() bool {
 	cells := len(a.next) + a.size()
-	return len(a.accept) < maxStates && 2*cells+4*len(a.accept) < TablePages*PageBytes
+	return len(a.accept) < maxStates && 2*cells+12*len(a.accept) < TablePages*PageBytes
 }
 
 // blame names the patterns that make most states: those with the most wildcards, and of
@@ -425,13 +432,16 @@ func newGraph(a *automaton) *graph {
 		alphabet: &a.alphabet,
 		next:     make([]int32, a.size(), len(a.next)+a.size()),
 		accept:   append([]uint32{0}, a.accept...),
-		root:     1,
+		root:     RootState,
 	}
 	for _, to := range a.next {
 		g.next = append(g.next, to+1)
 	}
 	return g
 }
+
+// RootState is the state after the empty path, in every policy with file rules.
+const RootState = 1
 
 func (g *graph) states() int { return len(g.accept) }
 

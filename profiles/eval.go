@@ -101,4 +101,5 @@ func (p *Policy) nodeOf(addr netip.Addr) uint32 {
 	return p.word(p.NetV6At + uint32(i-1)*range6Bytes + 16)
 }
 
+func (p *Policy) half(at uint32) uint16 { return binary.LittleEndian.Uint16(p.Tables[at:]) }
 func (p *Policy) word(at uint32) uint32 { return binary.LittleEndian.Uint32(p.Tables[at:]) }

@@ -1,9 +1,42 @@
 package profiles
 
-// minimize merges the states that no path tells apart (Hopcroft's algorithm), and
-// numbers them in the order in which a breadth-first walk from the start meets them.
+// minimize merges the states that no path tells apart, and numbers them in the order in which a breadth-first walk from the start meets them.
 func (a *automaton) minimize() *automaton {
 	n, k := len(a.accept), a.size()
+	p := a.partition()
+
+	// Number the blocks.
+	number := make([]int32, p.blocks())
+	for i := range number {
+		number[i] = -1
+	}
+	m := &automaton{alphabet: a.alphabet}
+	order := make([]int32, 0, p.blocks())
+	meet := func(state int32) int32 {
+		b := p.block[state]
+		if number[b] < 0 {
+			number[b] = int32(len(order))
+			order = append(order, state)
+		}
+		return number[b]
+	}
+	if n > 0 {
+		meet(0)
+	}
+	for i := 0; i < len(order); i++ {
+		state := order[i]
+		m.accept = append(m.accept, a.accept[state])
+		for c := range k {
+			m.next = append(m.next, meet(a.next[int(state)*k+c]))
+		}
+	}
+	return m
+}
+
+// partition puts the states that no path tells apart into one block (Hopcroft's
+// algorithm).
+func (a *automaton) partition() *partition {
+	k := a.size()
 	p := newPartition(a.accept)
 	into := a.inverse()
 	// Each pair of a block and a class, as block*k + class, may split other blocks.
@@ -53,33 +86,7 @@ func (a *automaton) minimize() *automaton {
 			}
 		}
 	}
-
-	// Number the blocks.
-	number := make([]int32, p.blocks())
-	for i := range number {
-		number[i] = -1
-	}
-	m := &automaton{alphabet: a.alphabet}
-	order := make([]int32, 0, p.blocks())
-	meet := func(state int32) int32 {
-		b := p.block[state]
-		if number[b] < 0 {
-			number[b] = int32(len(order))
-			order = append(order, state)
-		}
-		return number[b]
-	}
-	if n > 0 {
-		meet(0)
-	}
-	for i := 0; i < len(order); i++ {
-		state := order[i]
-		m.accept = append(m.accept, a.accept[state])
-		for c := range k {
-			m.next = append(m.next, meet(a.next[int(state)*k+c]))
-		}
-	}
-	return m
+	return p
 }
 
 // inverse lists, for each state and class, the states that lead there.

@@ -250,6 +250,9 @@ func launchLoaded(k *loader.Kernel, spec launcher.Spec, j jobRoles) (err error) 
 	if err := sameRoles(k, loaded); err != nil {
 		return err
 	}
+	if err := k.RefreshMounts(); err != nil {
+		return err
+	}
 	var ids []uint32
 	if len(made) > 0 {
 		adHoc, err := k.MakeAdHoc(made, j.vars)

@@ -151,6 +151,9 @@ func (r *request) arm() bool {
 	if r.gained && !r.drop() {
 		return false
 	}
+	if r.uid == 0 && jail(bpf.JailPrctlPRCTL_MOUNTS, 0) != 0 {
+		return false // mounts to read
+	}
 	if r.uid != 0 {
 		if _, _, errno := syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
 			return false

@@ -479,3 +479,34 @@ func TestProgramBeginsWithTheFirstStage(t *testing.T) {
 		t.Errorf("the entry point %#x is not the first stage's", f.Entry)
 	}
 }
+
+// TestPlainStartNoticesMounts: a start that the first stage could do alone leaves new mounts
+// to the runtime, for root, who can tell the kernel part.
+func TestPlainStartNoticesMounts(t *testing.T) {
+	load(t)
+	read := func(run func(*testing.T, string, ...string) result, dir string) result {
+		return run(t, jailPath, "run", "--role", "restricted", "--", "cat", dir+"/file")
+	}
+	const open, closed = "/usr/share/zoneinfo/late", "/srv/late"
+	for _, dir := range []string{open, closed} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mount("none", dir, "tmpfs", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := os.WriteFile(dir+"/file", []byte("late"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, "cat", closed+"/file").want(t, 0)
+	read(runAsUser, open).want(t, 1, "Permission denied")
+	read(run, open).want(t, 0)
+	read(run, closed).want(t, 1, "Permission denied")
+	read(runAsUser, open).want(t, 0)
+}

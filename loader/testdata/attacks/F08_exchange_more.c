@@ -1,0 +1,16 @@
+/*
+ * id: F08
+ * tries: exchange a file with one that may be executed
+ * role: files
+ * args: /srv/jail/rwx/file /srv/jail/rw/file
+ * control: /srv/jail/rw/file /srv/jail/rw/other
+ * expect: EACCES
+ * tree: yes
+ */
+#include "attack.h"
+
+int attack(int argc, char **argv)
+{
+	TRY(renameat2(AT_FDCWD, argv[1], AT_FDCWD, argv[2], RENAME_EXCHANGE));
+	return 0;
+}

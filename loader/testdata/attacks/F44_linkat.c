@@ -1,0 +1,24 @@
+/*
+ * id: F44
+ * tries: io_uring linkat
+ * role: files
+ * args: /srv/jail/ro/file /srv/jail/rw/new
+ * control: /srv/jail/rw/file /srv/jail/rw/new
+ * expect: EACCES
+ * tree: yes
+ */
+#include "attack.h"
+#include "uring.h"
+
+int attack(int argc, char **argv)
+{
+	struct io_uring_sqe sqe = { 0 };
+
+	sqe.opcode = IORING_OP_LINKAT;
+	sqe.fd = AT_FDCWD;
+	sqe.addr = (uintptr_t)argv[1];
+	sqe.len = AT_FDCWD;
+	sqe.off = (uintptr_t)argv[2];
+	TRY(uring_one(&sqe, 0));
+	return 0;
+}

@@ -1,0 +1,23 @@
+/*
+ * id: F45
+ * tries: io_uring with a polling thread
+ * role: files
+ * args: /srv/jail/ro/file
+ * control: /srv/jail/rw/file
+ * expect: EACCES
+ * tree: yes
+ */
+#include "attack.h"
+#include "uring.h"
+
+int attack(int argc, char **argv)
+{
+	struct io_uring_sqe sqe = { 0 };
+
+	sqe.opcode = IORING_OP_OPENAT;
+	sqe.fd = AT_FDCWD;
+	sqe.addr = (uintptr_t)argv[1];
+	sqe.open_flags = O_RDWR;
+	TRY(uring_one(&sqe, IORING_SETUP_SQPOLL));
+	return 0;
+}
