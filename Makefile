@@ -68,6 +68,8 @@ endif
 	install -D -m 0644 cmd/jail/man/jail.1 $(DESTDIR)/usr/share/man/man1/jail.1
 	install -D -m 0644 cmd/jail/man/jail.toml.5 $(DESTDIR)/usr/share/man/man5/jail.toml.5
 	install -d -m 0755 $(DESTDIR)/etc/jail/roles.d
+	install -D -m 0755 scripts/packaging/restore-marks $(DESTDIR)/usr/libexec/jail/restore-marks
+	install -D -m 0644 scripts/packaging/dpkg.cfg $(DESTDIR)/etc/dpkg/dpkg.cfg.d/jail
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile

@@ -60,14 +60,15 @@ static __always_inline int acting(void)
 	return !c || c->instance == instance;
 }
 
-extern void bpf_task_storage_get_recur __ksym __weak;
+extern void bpf_rcu_read_lock __ksym __weak; /* of 6.2, too */
 
 /*
  * Before 6.2 a look-up in task storage also fails while any other use of it is under
  * way on this CPU, by a task that was preempted there: "no entry" may be a lie. Later
- * kernels spare LSM programs that; there the symbol of the other form exists. This
- * looks for the entry by hand, in the task's list. Returns its address, for
- * bpf_probe_read_kernel(); NULL where there is none; LOST after too many elements.
+ * kernels spare LSM programs that; they are told by a function of the same release
+ * that stayed (bpf_task_storage_get_recur went with 7.2). This looks for the entry by hand, in the
+ * task's list. Returns its address, for bpf_probe_read_kernel(); NULL where there is none; LOST
+ * after too many elements.
  */
 #define LOST ((void *)-1L)
 
@@ -76,7 +77,7 @@ static __always_inline void *find_entry(struct task_struct *task, __u32 map_id)
 	struct bpf_local_storage *storage = task->bpf_storage;
 	struct hlist_node *node;
 
-	if (&bpf_task_storage_get_recur || !storage)
+	if (&bpf_rcu_read_lock || !storage)
 		return NULL;
 	node = BPF_CORE_READ(storage, list.first);
 	for (int i = 0; i < 16; i++) {

@@ -166,8 +166,8 @@ func storageAlwaysAnswers() bool {
 	if err != nil {
 		return false
 	}
-	_, err = spec.AnyTypesByName("bpf_task_storage_get_recur")
-	return err == nil || readsMarks() // it went with the lock that it was about, after 6.18
+	_, err = spec.AnyTypesByName("bpf_rcu_read_lock") // of 6.2, too; see core.h
+	return err == nil
 }
 
 // bringUp takes loaded programs and maps to an open door.

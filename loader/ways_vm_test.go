@@ -465,6 +465,7 @@ func TestRunningProcessIsTakenInWithoutAWindow(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := k.Enroll(t.Context(), pid, start, Entrance{Role: testRole}); err != nil {
+			_ = unix.Kill(-pid, unix.SIGKILL) // the loop would be jailed for ever
 			t.Fatalf("run %d: %v", i, err)
 		}
 		all := make(map[string]bool)

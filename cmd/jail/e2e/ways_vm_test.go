@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"jail/launcher"
 )
 
 // denied tells whether a copy of cat is refused /etc/hostname, which `restricted` refuses.
@@ -133,10 +135,35 @@ func TestDpkgUpgradeKeepsTheMark(t *testing.T) {
 		t.Error("not jailed after the upgrade")
 	}
 	run(t, jailPath, "marks", "--check").want(t, 1)
-	run(t, jailPath, "marks", "--restore").want(t, 0)
+	// With the hook that make install puts there, dpkg itself restores the mark.
+	const hook = "/etc/dpkg/dpkg.cfg.d/jail"
+	run(t, "install", "-D", "-m", "644", "/usr/share/jail/dpkg.cfg", hook).want(t, 0)
+	t.Cleanup(func() { _ = os.Remove(hook) })
+	run(t, "dpkg", "-i", first).want(t, 0)
 	run(t, jailPath, "marks", "--check").want(t, 0)
+	if err := os.Link("/usr/bin/jailtest", "/usr/bin/jailtest2"); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove("/usr/bin/jailtest2")
+	if !denied(t, "/usr/bin/jailtest2") {
+		t.Error("another name of the upgraded program is not jailed: the hook restored no mark")
+	}
 	run(t, "dpkg", "-P", "jailtest").want(t, 0)
 	run(t, jailPath, "unmark", "/usr/bin/jailtest").want(t, 0)
+	// What goes wrong in the hook is told and does not fail dpkg.
+	record, err := os.ReadFile(launcher.MarksFile)
+	if err == nil {
+		err = os.WriteFile(launcher.MarksFile, []byte("junk"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, "dpkg", "-i", first)
+	r.want(t, 0, "could not be restored")
+	if err := os.WriteFile(launcher.MarksFile, record, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "dpkg", "-P", "jailtest").want(t, 0)
 }
 
 func TestConfiguredEntriesHoldAfterReload(t *testing.T) {
@@ -208,4 +235,86 @@ func TestEnrollTakesARunningProcessIn(t *testing.T) {
 	if err := cmd.Wait(); err == nil || !strings.Contains(stderr.String(), "ermission denied") {
 		t.Errorf("after enroll: %v: %s", err, stderr.String())
 	}
+}
+
+// TestSystemd runs in a VM with systemd as process 1: a service by its control group, which
+// systemd removes and makes again at every restart, and one by its marked program.
+func TestSystemdServicesAreJailedAtEveryStart(t *testing.T) {
+	load(t)
+	const config = "/etc/jail/jail.toml"
+	data, err := os.ReadFile("/usr/bin/sleep")
+	if err == nil {
+		err = errors.Join(os.MkdirAll("/etc/jail", 0o755), os.WriteFile("/usr/local/bin/marked", data, 0o755))
+	}
+	for name, command := range map[string]string{"listed": "/usr/bin/sleep", "marked": "/usr/local/bin/marked", "free": "/usr/bin/sleep"} {
+		unit := "[Service]\nExecStart=" + command + " 1000000\nTimeoutStopSec=5\n"
+		err = errors.Join(err, os.WriteFile("/run/systemd/system/test-"+name+".service", []byte(unit), 0o644))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, "systemctl", "daemon-reload").want(t, 0)
+	rolesOf := func(name string) string {
+		pid := strings.TrimSpace(run(t, "systemctl", "show", "-P", "MainPID", "test-"+name).stdout)
+		// the service is active before its process executed the program
+		waitFor(t, "the exec", func() bool {
+			exe, _ := os.Readlink("/proc/" + pid + "/exe")
+			return exe == "/usr/bin/sleep" || exe == "/usr/local/bin/marked"
+		})
+		for _, s := range subjects(t) {
+			if fmt.Sprint(s["pid"]) == pid {
+				return fmt.Sprint(s["roles"])
+			}
+		}
+		return "none"
+	}
+	expect := func(when, name, want string) {
+		t.Helper()
+		if got := rolesOf(name); !strings.Contains(got, want) {
+			t.Errorf("%s, %s: roles %s, want %s", when, name, got, want)
+		}
+	}
+	run(t, "systemctl", "start", "test-listed", "test-marked", "test-free").want(t, 0)
+	for _, name := range []string{"listed", "marked", "free"} {
+		expect("control", name, "none")
+	}
+	if err := os.WriteFile(config, []byte("[[enroll]]\ncgroup = \"/system.slice/test-listed.service\"\nrole = \"isolated\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		run(t, "systemctl", "stop", "test-listed", "test-marked", "test-free").want(t, 0)
+		_ = os.Remove(config)
+		run(t, jailPath, "unmark", "/usr/local/bin/marked").want(t, 0)
+		run(t, jailPath, "reload").want(t, 0)
+	})
+	run(t, jailPath, "mark", "--role", "worker", "/usr/local/bin/marked").want(t, 0)
+	run(t, jailPath, "reload").want(t, 0)
+	expect("it ran before it was listed", "listed", "isolated")
+	expect("it ran before it was marked", "marked", "worker")
+	for _, when := range []string{"first restart", "second restart"} {
+		run(t, "systemctl", "restart", "test-listed", "test-marked", "test-free").want(t, 0)
+		expect(when, "listed", "isolated")
+		expect(when, "marked", "worker")
+		expect(when, "free", "none")
+	}
+	run(t, "systemctl", "stop", "test-listed").want(t, 0)
+	waitFor(t, "the removal of the control group", func() bool {
+		_, err := os.Stat("/sys/fs/cgroup/system.slice/test-listed.service")
+		return errors.Is(err, os.ErrNotExist)
+	})
+	run(t, "systemctl", "start", "test-listed").want(t, 0)
+	expect("control group made again", "listed", "isolated")
+}
+
+// TestSystemdStartsTheSocket is the pair of units as they are installed.
+func TestSystemdStartsTheSocket(t *testing.T) {
+	load(t)
+	run(t, "systemctl", "start", "jail-enroll.socket").want(t, 0)
+	if got := python(t, runAsUser, `print(ask({"Enroll": {"pod_id": 0, "role_id": 5}}))`); got != "Success" {
+		t.Errorf("answer %s", got)
+	}
+	if got := strings.TrimSpace(run(t, "systemctl", "is-active", "jail-enroll.service").stdout); got != "active" {
+		t.Errorf("the service is %s", got)
+	}
+	run(t, "systemctl", "stop", "jail-enroll.socket", "jail-enroll.service").want(t, 0)
 }
