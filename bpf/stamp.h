@@ -106,6 +106,14 @@ static __always_inline int carries(const struct subject *s, __u64 domain)
 	return 0;
 }
 
+/* Memory that must not wait for locks is refused now and then on 7.2: the next pass retries. */
+static __always_inline __u32 again(struct stamp *st)
+{
+	count(COUNT_NO_STORAGE);
+	st->busy++;
+	return REFUSED_NOT;
+}
+
 /* Append the roles to one thread's list. 0, or an enum refusal. */
 static __always_inline __u32 stamp_thread(struct task_struct *t, struct stamp *st)
 {
@@ -115,7 +123,7 @@ static __always_inline __u32 stamp_thread(struct task_struct *t, struct stamp *s
 
 	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s)
-		return REFUSED_MEMORY;
+		return again(st);
 	if (st->domain && carries(s, st->domain))
 		return REFUSED_NOT;
 	if ((st->flags & STAMP_ONCE) && holds(s, s->depth, r->roles[0]))
@@ -164,7 +172,7 @@ static __always_inline __u32 arm_thread(struct task_struct *t, struct stamp *st)
 
 	p = bpf_task_storage_get(&pending_enrollments, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!p)
-		return REFUSED_MEMORY;
+		return again(st);
 	at = p->count;
 	if (at + r->count > ROLE_DEPTH)
 		return REFUSED_DEPTH;

@@ -21,7 +21,7 @@ var refusals = map[Refusal]string{
 	Refusal(bpf.JailRefusalREFUSED_USER):      "the role is not open to this user",
 	Refusal(bpf.JailRefusalREFUSED_NEW_PRIVS): "an unprivileged caller must set no_new_privs first",
 	Refusal(bpf.JailRefusalREFUSED_FULL):      "the domains map is full: too many jails are alive",
-	Refusal(bpf.JailRefusalREFUSED_BUSY):      "an exec or another enrollment of the process is under way",
+	Refusal(bpf.JailRefusalREFUSED_BUSY):      "an exec or another enrollment of the process is under way, or kernel memory is short",
 	Refusal(bpf.JailRefusalREFUSED_GONE):      "the process is gone",
 	Refusal(bpf.JailRefusalREFUSED_KERNEL):    "a kernel thread cannot be jailed",
 	Refusal(bpf.JailRefusalREFUSED_TRACED):    "it is traced or traces: its tracer would act for it",
