@@ -35,6 +35,8 @@ enum role_flag {
 	ALLOW_MEMFD_EXEC = 1 << 10,
 	ALLOW_JIT = 1 << 11,
 	REQUIRE_SIGNATURE = 1 << 12,
+	ALLOW_USERFAULTFD = 1 << 13,
+	ALLOW_KEYS = 1 << 14,
 	MODE_PERMISSIVE = 1 << 30, /* report, do not refuse */
 	OPEN_TO_ALL = 1U << 31,	   /* users = ["*"]: any caller may enter */
 };
@@ -70,7 +72,9 @@ enum start_kind {
 	START_DEVICE = 0,  /* s_dev of a mounted filesystem */
 	START_MAGIC = 1,   /* s_magic of a filesystem that is judged by its type (proc, sysfs...) */
 	START_CHARDEV = 2, /* rdev of a harmless character device: the state IS the file's own */
-	START_UNIX = 4,	   /* added to the others: of the automaton for UNIX sockets */
+	START_OPEN_CHAR = 3,  /* rdev of a character device that the role names under `devices` */
+	START_UNIX = 4,	      /* added to the others: of the automaton for UNIX sockets */
+	START_OPEN_BLOCK = 8, /* as START_OPEN_CHAR, of a block device */
 };
 
 /* What the accept words of unix_* and name_* say, in enum access bits. */
@@ -144,7 +148,8 @@ struct policy {
 	__u32 starts; /* added to the kinds of start keys: START_UNIX, in a view for UNIX sockets */
 	__u32 starts_at; /* struct table_start, for whoever takes the policy away */
 	__u32 starts_len;
-	__u32 pad;
+	__u32 pad2;
+	__u64 capabilities; /* bit n: capability n may be used though the jail gates it */
 };
 
 /* An entry that a policy has in the start map, noted in its tables. */
@@ -447,7 +452,26 @@ enum op {
 	OP_CAPABLE = 15,
 	OP_RECEIVE = 16, /* a socket, from another process */
 	OP_SOCKOPT = 17,
-	OP_COUNT = 18,
+	OP_GUARD = 18,	/* change what the jail rests on */
+	OP_DEVICE = 19, /* a device that is not harmless */
+	OP_KERNEL = 20, /* write what the kernel is steered by */
+	OP_PROC = 21,	/* another process's entry of /proc */
+	OP_MOUNT = 22,	/* over or from a place that the jail rests on */
+	OP_USERNS = 23,
+	OP_MODULE = 24,
+	OP_SIGNAL = 25,
+	OP_PRIORITY = 26, /* priority, limits, scheduling, process group, pages */
+	OP_IPC = 27,
+	OP_IOCTL = 28,
+	OP_MAP_EXEC = 29,
+	OP_PERF = 30,
+	OP_SYSLOG = 31,
+	OP_KEY = 32,
+	OP_URING = 33,
+	OP_SET_ID_BIT = 34,
+	OP_USERFAULTFD = 35,
+	OP_OWNER = 36, /* who gets a descriptor's signals */
+	OP_COUNT = 37,
 };
 
 /* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */
@@ -465,6 +489,7 @@ enum reason {
 	REASON_BAD_ADDRESS = 10,
 	REASON_ENROLL = 11, /* event.value: enum refusal */
 	REASON_NO_GAIN = 12,
+	REASON_GUARD = 13, /* what the jail itself rests on: closed to every subject */
 };
 
 enum {
@@ -515,6 +540,32 @@ enum counter {
 	COUNT_SUPPRESSED = 5, /* denials over the limit of their domain */
 	COUNT_WOULD_DENY = 6, /* refused by a permissive role, that is, not refused */
 	COUNTERS = 7,
+};
+
+/* What the jail rests on: key and value of the guarded map. */
+struct guard_key {
+	__u64 ino;
+	__u32 device; /* s_dev */
+	__u32 generation;
+};
+
+enum guard_flag {
+	GUARD_TREE = 1 << 0,  /* this file, or this directory and all beneath it */
+	GUARD_ABOVE = 1 << 1, /* a directory above: not moved, removed or mounted over */
+};
+
+/* Kinds of the guarded_objects map; key: kind << 32 | id. */
+enum guard_object {
+	GUARD_MAP = 1,
+	GUARD_PROGRAM = 2,
+	GUARD_LINK = 3,
+};
+
+/* What the descriptor iterator prints for each path descriptor of its reader. */
+struct path_identity {
+	struct guard_key key;
+	__u32 fd;
+	__u32 pad;
 };
 
 /* What the task iterator prints for each subject. */

@@ -388,6 +388,17 @@ static __always_inline int refuse_enroll(__u32 why, __u32 role, __u64 pod)
 	return refuse(NULL, &q, &nobody, NULL, EPERM);
 }
 
+/* Another file as the process's program: its code is mapped without asking again. */
+static __always_inline int exe_allowed(void)
+{
+	struct query q = { .op = OP_CAPABLE,
+			   .value = CAP_CHECKPOINT_RESTORE,
+			   .granted = ROLE_DEPTH };
+	struct subject *s = current_subject();
+
+	return !s || !decide(s, s->depth, &q, capability_verdict, EPERM);
+}
+
 SEC("lsm.s/task_prctl")
 int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, unsigned long arg4,
 	     unsigned long arg5, int ret)
@@ -397,6 +408,8 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 	struct subject *s;
 	__u32 why;
 
+	if (option == PR_SET_MM && (op == PR_SET_MM_EXE_FILE || op == PR_SET_MM_MAP))
+		return exe_allowed() ? earlier(ret) : -EPERM;
 	/* -ENOSYS is the hook's "no opinion" */
 	if (option != PRCTL_JAIL || !acting())
 		return earlier(ret);

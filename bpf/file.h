@@ -11,6 +11,7 @@
 #define JAIL_FILE_H
 
 #include "core.h"
+#include "guard.h"
 
 /* The kernel's own seqlock over renames; its count is odd while one is under way.
  * Typeless: read by address. */
@@ -497,7 +498,8 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	struct query q = { .op = OP_OPEN, .granted = ROLE_DEPTH };
 	struct dentry *dentry;
 	struct subject *s;
-	__u32 depth;
+	__u32 depth, wanted = ACCESS_READ;
+	int err;
 
 	if (ret)
 		return earlier(ret);
@@ -505,6 +507,16 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	if (!s)
 		return 0;
 	dentry = file->f_path.dentry;
+	/* Also on the lower layers of an overlay. */
+	if ((file->f_mode & FMODE_WRITE) || (file->f_flags & (O_TRUNC | O_TMPFILE_FLAG)))
+		wanted = ACCESS_WRITE;
+	err = guard_file(s, &q, dentry, wanted);
+	if (err)
+		return errno_of(err);
+	q.op = OP_OPEN;
+	q.access = 0;
+	q.value = 0;
+	q.leaf = 0;
 	/* The lower file of a stacked filesystem, opened by the kernel as the mounter:
 	 * the upper open was judged. */
 	if ((file->f_mode & FMODE_BACKING) && borrowed_creds())

@@ -137,6 +137,28 @@ const (
 	JailFileStateSTATE_NOWHERE JailFileState = 0
 )
 
+type JailGuardFlag uint32
+
+const (
+	JailGuardFlagGUARD_TREE  JailGuardFlag = 1
+	JailGuardFlagGUARD_ABOVE JailGuardFlag = 2
+)
+
+type JailGuardKey struct {
+	_          structs.HostLayout
+	Ino        uint64
+	Device     uint32
+	Generation uint32
+}
+
+type JailGuardObject uint32
+
+const (
+	JailGuardObjectGUARD_MAP     JailGuardObject = 1
+	JailGuardObjectGUARD_PROGRAM JailGuardObject = 2
+	JailGuardObjectGUARD_LINK    JailGuardObject = 3
+)
+
 type JailMember struct {
 	_      structs.HostLayout
 	Domain uint64
@@ -156,25 +178,44 @@ const (
 type JailOp uint32
 
 const (
-	JailOpOP_NONE    JailOp = 0
-	JailOpOP_OPEN    JailOp = 1
-	JailOpOP_EXEC    JailOp = 2
-	JailOpOP_CONNECT JailOp = 3
-	JailOpOP_BIND    JailOp = 4
-	JailOpOP_SEND    JailOp = 5
-	JailOpOP_LISTEN  JailOp = 6
-	JailOpOP_SOCKET  JailOp = 7
-	JailOpOP_SETUID  JailOp = 8
-	JailOpOP_CAPSET  JailOp = 9
-	JailOpOP_GAIN    JailOp = 10
-	JailOpOP_PTRACE  JailOp = 11
-	JailOpOP_TRACEME JailOp = 12
-	JailOpOP_BPF     JailOp = 13
-	JailOpOP_ENROLL  JailOp = 14
-	JailOpOP_CAPABLE JailOp = 15
-	JailOpOP_RECEIVE JailOp = 16
-	JailOpOP_SOCKOPT JailOp = 17
-	JailOpOP_COUNT   JailOp = 18
+	JailOpOP_NONE        JailOp = 0
+	JailOpOP_OPEN        JailOp = 1
+	JailOpOP_EXEC        JailOp = 2
+	JailOpOP_CONNECT     JailOp = 3
+	JailOpOP_BIND        JailOp = 4
+	JailOpOP_SEND        JailOp = 5
+	JailOpOP_LISTEN      JailOp = 6
+	JailOpOP_SOCKET      JailOp = 7
+	JailOpOP_SETUID      JailOp = 8
+	JailOpOP_CAPSET      JailOp = 9
+	JailOpOP_GAIN        JailOp = 10
+	JailOpOP_PTRACE      JailOp = 11
+	JailOpOP_TRACEME     JailOp = 12
+	JailOpOP_BPF         JailOp = 13
+	JailOpOP_ENROLL      JailOp = 14
+	JailOpOP_CAPABLE     JailOp = 15
+	JailOpOP_RECEIVE     JailOp = 16
+	JailOpOP_SOCKOPT     JailOp = 17
+	JailOpOP_GUARD       JailOp = 18
+	JailOpOP_DEVICE      JailOp = 19
+	JailOpOP_KERNEL      JailOp = 20
+	JailOpOP_PROC        JailOp = 21
+	JailOpOP_MOUNT       JailOp = 22
+	JailOpOP_USERNS      JailOp = 23
+	JailOpOP_MODULE      JailOp = 24
+	JailOpOP_SIGNAL      JailOp = 25
+	JailOpOP_PRIORITY    JailOp = 26
+	JailOpOP_IPC         JailOp = 27
+	JailOpOP_IOCTL       JailOp = 28
+	JailOpOP_MAP_EXEC    JailOp = 29
+	JailOpOP_PERF        JailOp = 30
+	JailOpOP_SYSLOG      JailOp = 31
+	JailOpOP_KEY         JailOp = 32
+	JailOpOP_URING       JailOp = 33
+	JailOpOP_SET_ID_BIT  JailOp = 34
+	JailOpOP_USERFAULTFD JailOp = 35
+	JailOpOP_OWNER       JailOp = 36
+	JailOpOP_COUNT       JailOp = 37
 )
 
 type JailOwner struct {
@@ -188,6 +229,13 @@ type JailOwner struct {
 type JailPage struct {
 	_     structs.HostLayout
 	Bytes [8192]uint8
+}
+
+type JailPathIdentity struct {
+	_   structs.HostLayout
+	Key JailGuardKey
+	Fd  uint32
+	Pad uint32
 }
 
 type JailPending struct {
@@ -242,7 +290,8 @@ type JailPolicy struct {
 	Starts       uint32
 	StartsAt     uint32
 	StartsLen    uint32
-	Pad          uint32
+	Pad2         uint32
+	Capabilities uint64
 }
 
 type JailPrctl uint32
@@ -276,6 +325,7 @@ const (
 	JailReasonREASON_BAD_ADDRESS JailReason = 10
 	JailReasonREASON_ENROLL      JailReason = 11
 	JailReasonREASON_NO_GAIN     JailReason = 12
+	JailReasonREASON_GUARD       JailReason = 13
 )
 
 type JailRefusal uint32
@@ -322,6 +372,8 @@ const (
 	JailRoleFlagALLOW_MEMFD_EXEC  JailRoleFlag = 1024
 	JailRoleFlagALLOW_JIT         JailRoleFlag = 2048
 	JailRoleFlagREQUIRE_SIGNATURE JailRoleFlag = 4096
+	JailRoleFlagALLOW_USERFAULTFD JailRoleFlag = 8192
+	JailRoleFlagALLOW_KEYS        JailRoleFlag = 16384
 	JailRoleFlagMODE_PERMISSIVE   JailRoleFlag = 1073741824
 	JailRoleFlagOPEN_TO_ALL       JailRoleFlag = 2147483648
 )
@@ -378,10 +430,12 @@ type JailStartKey struct {
 type JailStartKind uint32
 
 const (
-	JailStartKindSTART_DEVICE  JailStartKind = 0
-	JailStartKindSTART_MAGIC   JailStartKind = 1
-	JailStartKindSTART_CHARDEV JailStartKind = 2
-	JailStartKindSTART_UNIX    JailStartKind = 4
+	JailStartKindSTART_DEVICE     JailStartKind = 0
+	JailStartKindSTART_MAGIC      JailStartKind = 1
+	JailStartKindSTART_CHARDEV    JailStartKind = 2
+	JailStartKindSTART_OPEN_CHAR  JailStartKind = 3
+	JailStartKindSTART_UNIX       JailStartKind = 4
+	JailStartKindSTART_OPEN_BLOCK JailStartKind = 8
 )
 
 type JailSubject struct {
@@ -476,6 +530,9 @@ const (
 	JailMapDomains            = "domains"
 	JailMapEntrants           = "entrants"
 	JailMapEvents             = "events"
+	JailMapGuarded            = "guarded"
+	JailMapGuardedObjects     = "guarded_objects"
+	JailMapIpcOwners          = "ipc_owners"
 	JailMapPendingEnrollments = "pending_enrollments"
 	JailMapPods               = "pods"
 	JailMapPolicies           = "policies"
@@ -495,8 +552,51 @@ const (
 	JailProgEnrollStage       = "enroll_stage"
 	JailProgExecCheck         = "exec_check"
 	JailProgExecGain          = "exec_gain"
+	JailProgExecMmap          = "exec_mmap"
+	JailProgExecMprotect      = "exec_mprotect"
 	JailProgFileOpen          = "file_open"
+	JailProgGuardAnon         = "guard_anon"
+	JailProgGuardAutoload     = "guard_autoload"
 	JailProgGuardBpf          = "guard_bpf"
+	JailProgGuardBpfMap       = "guard_bpf_map"
+	JailProgGuardBpfProg      = "guard_bpf_prog"
+	JailProgGuardCreate       = "guard_create"
+	JailProgGuardKeys         = "guard_keys"
+	JailProgGuardLink         = "guard_link"
+	JailProgGuardLoadData     = "guard_load_data"
+	JailProgGuardMkdir        = "guard_mkdir"
+	JailProgGuardMknod        = "guard_mknod"
+	JailProgGuardMount        = "guard_mount"
+	JailProgGuardMountOption  = "guard_mount_option"
+	JailProgGuardMoveMount    = "guard_move_mount"
+	JailProgGuardPerf         = "guard_perf"
+	JailProgGuardPivotroot    = "guard_pivotroot"
+	JailProgGuardReadFile     = "guard_read_file"
+	JailProgGuardRemount      = "guard_remount"
+	JailProgGuardRename       = "guard_rename"
+	JailProgGuardRmdir        = "guard_rmdir"
+	JailProgGuardRmxattr      = "guard_rmxattr"
+	JailProgGuardSetAcl       = "guard_set_acl"
+	JailProgGuardSetattr      = "guard_setattr"
+	JailProgGuardSetxattr     = "guard_setxattr"
+	JailProgGuardSymlink      = "guard_symlink"
+	JailProgGuardSyslog       = "guard_syslog"
+	JailProgGuardTty          = "guard_tty"
+	JailProgGuardTty32        = "guard_tty32"
+	JailProgGuardUmount       = "guard_umount"
+	JailProgGuardUnlink       = "guard_unlink"
+	JailProgGuardUring        = "guard_uring"
+	JailProgGuardUserns       = "guard_userns"
+	JailProgIpcAccess         = "ipc_access"
+	JailProgIpcFreeMsg        = "ipc_free_msg"
+	JailProgIpcFreeSem        = "ipc_free_sem"
+	JailProgIpcFreeShm        = "ipc_free_shm"
+	JailProgIpcMakeMsg        = "ipc_make_msg"
+	JailProgIpcMakeSem        = "ipc_make_sem"
+	JailProgIpcMakeShm        = "ipc_make_shm"
+	JailProgIpcMsgctl         = "ipc_msgctl"
+	JailProgIpcSemctl         = "ipc_semctl"
+	JailProgIpcShmctl         = "ipc_shmctl"
 	JailProgNetBind           = "net_bind"
 	JailProgNetConnect        = "net_connect"
 	JailProgNetCreate         = "net_create"
@@ -508,10 +608,19 @@ const (
 	JailProgNetStamp          = "net_stamp"
 	JailProgNetUnixConnect    = "net_unix_connect"
 	JailProgNetUnixSend       = "net_unix_send"
+	JailProgPathsIter         = "paths_iter"
 	JailProgProbeRenames      = "probe_renames"
 	JailProgProcCapable       = "proc_capable"
 	JailProgProcCapset        = "proc_capset"
+	JailProgProcFcntl         = "proc_fcntl"
+	JailProgProcKill          = "proc_kill"
+	JailProgProcMovememory    = "proc_movememory"
 	JailProgProcPtrace        = "proc_ptrace"
+	JailProgProcSetioprio     = "proc_setioprio"
+	JailProgProcSetnice       = "proc_setnice"
+	JailProgProcSetpgid       = "proc_setpgid"
+	JailProgProcSetrlimit     = "proc_setrlimit"
+	JailProgProcSetsched      = "proc_setsched"
 	JailProgProcSetuid        = "proc_setuid"
 	JailProgProcTraceme       = "proc_traceme"
 	JailProgStampEnd          = "stamp_end"
@@ -521,6 +630,8 @@ const (
 	JailProgTell              = "tell"
 	JailVarExported           = "exported"
 	JailVarInstance           = "instance"
+	JailVarReferenceNamespace = "reference_namespace"
+	JailVarSetattrDentry      = "setattr_dentry"
 )
 
 // LoadJail returns the embedded CollectionSpec for Jail.
@@ -565,37 +676,89 @@ type JailSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type JailProgramSpecs struct {
-	EnrollCommit   *ebpf.ProgramSpec `ebpf:"enroll_commit"`
-	EnrollFork     *ebpf.ProgramSpec `ebpf:"enroll_fork"`
-	EnrollFree     *ebpf.ProgramSpec `ebpf:"enroll_free"`
-	EnrollPrctl    *ebpf.ProgramSpec `ebpf:"enroll_prctl"`
-	EnrollStage    *ebpf.ProgramSpec `ebpf:"enroll_stage"`
-	ExecCheck      *ebpf.ProgramSpec `ebpf:"exec_check"`
-	ExecGain       *ebpf.ProgramSpec `ebpf:"exec_gain"`
-	FileOpen       *ebpf.ProgramSpec `ebpf:"file_open"`
-	GuardBpf       *ebpf.ProgramSpec `ebpf:"guard_bpf"`
-	NetBind        *ebpf.ProgramSpec `ebpf:"net_bind"`
-	NetConnect     *ebpf.ProgramSpec `ebpf:"net_connect"`
-	NetCreate      *ebpf.ProgramSpec `ebpf:"net_create"`
-	NetListen      *ebpf.ProgramSpec `ebpf:"net_listen"`
-	NetReceive     *ebpf.ProgramSpec `ebpf:"net_receive"`
-	NetSctp        *ebpf.ProgramSpec `ebpf:"net_sctp"`
-	NetSendmsg     *ebpf.ProgramSpec `ebpf:"net_sendmsg"`
-	NetSetsockopt  *ebpf.ProgramSpec `ebpf:"net_setsockopt"`
-	NetStamp       *ebpf.ProgramSpec `ebpf:"net_stamp"`
-	NetUnixConnect *ebpf.ProgramSpec `ebpf:"net_unix_connect"`
-	NetUnixSend    *ebpf.ProgramSpec `ebpf:"net_unix_send"`
-	ProbeRenames   *ebpf.ProgramSpec `ebpf:"probe_renames"`
-	ProcCapable    *ebpf.ProgramSpec `ebpf:"proc_capable"`
-	ProcCapset     *ebpf.ProgramSpec `ebpf:"proc_capset"`
-	ProcPtrace     *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
-	ProcSetuid     *ebpf.ProgramSpec `ebpf:"proc_setuid"`
-	ProcTraceme    *ebpf.ProgramSpec `ebpf:"proc_traceme"`
-	StampEnd       *ebpf.ProgramSpec `ebpf:"stamp_end"`
-	StampFork      *ebpf.ProgramSpec `ebpf:"stamp_fork"`
-	StampIter      *ebpf.ProgramSpec `ebpf:"stamp_iter"`
-	SubjectsIter   *ebpf.ProgramSpec `ebpf:"subjects_iter"`
-	Tell           *ebpf.ProgramSpec `ebpf:"tell"`
+	EnrollCommit     *ebpf.ProgramSpec `ebpf:"enroll_commit"`
+	EnrollFork       *ebpf.ProgramSpec `ebpf:"enroll_fork"`
+	EnrollFree       *ebpf.ProgramSpec `ebpf:"enroll_free"`
+	EnrollPrctl      *ebpf.ProgramSpec `ebpf:"enroll_prctl"`
+	EnrollStage      *ebpf.ProgramSpec `ebpf:"enroll_stage"`
+	ExecCheck        *ebpf.ProgramSpec `ebpf:"exec_check"`
+	ExecGain         *ebpf.ProgramSpec `ebpf:"exec_gain"`
+	ExecMmap         *ebpf.ProgramSpec `ebpf:"exec_mmap"`
+	ExecMprotect     *ebpf.ProgramSpec `ebpf:"exec_mprotect"`
+	FileOpen         *ebpf.ProgramSpec `ebpf:"file_open"`
+	GuardAnon        *ebpf.ProgramSpec `ebpf:"guard_anon"`
+	GuardAutoload    *ebpf.ProgramSpec `ebpf:"guard_autoload"`
+	GuardBpf         *ebpf.ProgramSpec `ebpf:"guard_bpf"`
+	GuardBpfMap      *ebpf.ProgramSpec `ebpf:"guard_bpf_map"`
+	GuardBpfProg     *ebpf.ProgramSpec `ebpf:"guard_bpf_prog"`
+	GuardCreate      *ebpf.ProgramSpec `ebpf:"guard_create"`
+	GuardKeys        *ebpf.ProgramSpec `ebpf:"guard_keys"`
+	GuardLink        *ebpf.ProgramSpec `ebpf:"guard_link"`
+	GuardLoadData    *ebpf.ProgramSpec `ebpf:"guard_load_data"`
+	GuardMkdir       *ebpf.ProgramSpec `ebpf:"guard_mkdir"`
+	GuardMknod       *ebpf.ProgramSpec `ebpf:"guard_mknod"`
+	GuardMount       *ebpf.ProgramSpec `ebpf:"guard_mount"`
+	GuardMountOption *ebpf.ProgramSpec `ebpf:"guard_mount_option"`
+	GuardMoveMount   *ebpf.ProgramSpec `ebpf:"guard_move_mount"`
+	GuardPerf        *ebpf.ProgramSpec `ebpf:"guard_perf"`
+	GuardPivotroot   *ebpf.ProgramSpec `ebpf:"guard_pivotroot"`
+	GuardReadFile    *ebpf.ProgramSpec `ebpf:"guard_read_file"`
+	GuardRemount     *ebpf.ProgramSpec `ebpf:"guard_remount"`
+	GuardRename      *ebpf.ProgramSpec `ebpf:"guard_rename"`
+	GuardRmdir       *ebpf.ProgramSpec `ebpf:"guard_rmdir"`
+	GuardRmxattr     *ebpf.ProgramSpec `ebpf:"guard_rmxattr"`
+	GuardSetAcl      *ebpf.ProgramSpec `ebpf:"guard_set_acl"`
+	GuardSetattr     *ebpf.ProgramSpec `ebpf:"guard_setattr"`
+	GuardSetxattr    *ebpf.ProgramSpec `ebpf:"guard_setxattr"`
+	GuardSymlink     *ebpf.ProgramSpec `ebpf:"guard_symlink"`
+	GuardSyslog      *ebpf.ProgramSpec `ebpf:"guard_syslog"`
+	GuardTty         *ebpf.ProgramSpec `ebpf:"guard_tty"`
+	GuardTty32       *ebpf.ProgramSpec `ebpf:"guard_tty32"`
+	GuardUmount      *ebpf.ProgramSpec `ebpf:"guard_umount"`
+	GuardUnlink      *ebpf.ProgramSpec `ebpf:"guard_unlink"`
+	GuardUring       *ebpf.ProgramSpec `ebpf:"guard_uring"`
+	GuardUserns      *ebpf.ProgramSpec `ebpf:"guard_userns"`
+	IpcAccess        *ebpf.ProgramSpec `ebpf:"ipc_access"`
+	IpcFreeMsg       *ebpf.ProgramSpec `ebpf:"ipc_free_msg"`
+	IpcFreeSem       *ebpf.ProgramSpec `ebpf:"ipc_free_sem"`
+	IpcFreeShm       *ebpf.ProgramSpec `ebpf:"ipc_free_shm"`
+	IpcMakeMsg       *ebpf.ProgramSpec `ebpf:"ipc_make_msg"`
+	IpcMakeSem       *ebpf.ProgramSpec `ebpf:"ipc_make_sem"`
+	IpcMakeShm       *ebpf.ProgramSpec `ebpf:"ipc_make_shm"`
+	IpcMsgctl        *ebpf.ProgramSpec `ebpf:"ipc_msgctl"`
+	IpcSemctl        *ebpf.ProgramSpec `ebpf:"ipc_semctl"`
+	IpcShmctl        *ebpf.ProgramSpec `ebpf:"ipc_shmctl"`
+	NetBind          *ebpf.ProgramSpec `ebpf:"net_bind"`
+	NetConnect       *ebpf.ProgramSpec `ebpf:"net_connect"`
+	NetCreate        *ebpf.ProgramSpec `ebpf:"net_create"`
+	NetListen        *ebpf.ProgramSpec `ebpf:"net_listen"`
+	NetReceive       *ebpf.ProgramSpec `ebpf:"net_receive"`
+	NetSctp          *ebpf.ProgramSpec `ebpf:"net_sctp"`
+	NetSendmsg       *ebpf.ProgramSpec `ebpf:"net_sendmsg"`
+	NetSetsockopt    *ebpf.ProgramSpec `ebpf:"net_setsockopt"`
+	NetStamp         *ebpf.ProgramSpec `ebpf:"net_stamp"`
+	NetUnixConnect   *ebpf.ProgramSpec `ebpf:"net_unix_connect"`
+	NetUnixSend      *ebpf.ProgramSpec `ebpf:"net_unix_send"`
+	PathsIter        *ebpf.ProgramSpec `ebpf:"paths_iter"`
+	ProbeRenames     *ebpf.ProgramSpec `ebpf:"probe_renames"`
+	ProcCapable      *ebpf.ProgramSpec `ebpf:"proc_capable"`
+	ProcCapset       *ebpf.ProgramSpec `ebpf:"proc_capset"`
+	ProcFcntl        *ebpf.ProgramSpec `ebpf:"proc_fcntl"`
+	ProcKill         *ebpf.ProgramSpec `ebpf:"proc_kill"`
+	ProcMovememory   *ebpf.ProgramSpec `ebpf:"proc_movememory"`
+	ProcPtrace       *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
+	ProcSetioprio    *ebpf.ProgramSpec `ebpf:"proc_setioprio"`
+	ProcSetnice      *ebpf.ProgramSpec `ebpf:"proc_setnice"`
+	ProcSetpgid      *ebpf.ProgramSpec `ebpf:"proc_setpgid"`
+	ProcSetrlimit    *ebpf.ProgramSpec `ebpf:"proc_setrlimit"`
+	ProcSetsched     *ebpf.ProgramSpec `ebpf:"proc_setsched"`
+	ProcSetuid       *ebpf.ProgramSpec `ebpf:"proc_setuid"`
+	ProcTraceme      *ebpf.ProgramSpec `ebpf:"proc_traceme"`
+	StampEnd         *ebpf.ProgramSpec `ebpf:"stamp_end"`
+	StampFork        *ebpf.ProgramSpec `ebpf:"stamp_fork"`
+	StampIter        *ebpf.ProgramSpec `ebpf:"stamp_iter"`
+	SubjectsIter     *ebpf.ProgramSpec `ebpf:"subjects_iter"`
+	Tell             *ebpf.ProgramSpec `ebpf:"tell"`
 }
 
 // JailMapSpecs contains maps before they are loaded into the kernel.
@@ -608,6 +771,9 @@ type JailMapSpecs struct {
 	Domains            *ebpf.MapSpec `ebpf:"domains"`
 	Entrants           *ebpf.MapSpec `ebpf:"entrants"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
+	Guarded            *ebpf.MapSpec `ebpf:"guarded"`
+	GuardedObjects     *ebpf.MapSpec `ebpf:"guarded_objects"`
+	IpcOwners          *ebpf.MapSpec `ebpf:"ipc_owners"`
 	PendingEnrollments *ebpf.MapSpec `ebpf:"pending_enrollments"`
 	Pods               *ebpf.MapSpec `ebpf:"pods"`
 	Policies           *ebpf.MapSpec `ebpf:"policies"`
@@ -626,8 +792,10 @@ type JailMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type JailVariableSpecs struct {
-	Exported *ebpf.VariableSpec `ebpf:"exported"`
-	Instance *ebpf.VariableSpec `ebpf:"instance"`
+	Exported           *ebpf.VariableSpec `ebpf:"exported"`
+	Instance           *ebpf.VariableSpec `ebpf:"instance"`
+	ReferenceNamespace *ebpf.VariableSpec `ebpf:"reference_namespace"`
+	SetattrDentry      *ebpf.VariableSpec `ebpf:"setattr_dentry"`
 }
 
 // JailObjects contains all objects after they have been loaded into the kernel.
@@ -656,6 +824,9 @@ type JailMaps struct {
 	Domains            *ebpf.Map `ebpf:"domains"`
 	Entrants           *ebpf.Map `ebpf:"entrants"`
 	Events             *ebpf.Map `ebpf:"events"`
+	Guarded            *ebpf.Map `ebpf:"guarded"`
+	GuardedObjects     *ebpf.Map `ebpf:"guarded_objects"`
+	IpcOwners          *ebpf.Map `ebpf:"ipc_owners"`
 	PendingEnrollments *ebpf.Map `ebpf:"pending_enrollments"`
 	Pods               *ebpf.Map `ebpf:"pods"`
 	Policies           *ebpf.Map `ebpf:"policies"`
@@ -678,6 +849,9 @@ func (m *JailMaps) Close() error {
 		m.Domains,
 		m.Entrants,
 		m.Events,
+		m.Guarded,
+		m.GuardedObjects,
+		m.IpcOwners,
 		m.PendingEnrollments,
 		m.Pods,
 		m.Policies,
@@ -697,45 +871,99 @@ func (m *JailMaps) Close() error {
 //
 // It can be passed to LoadJailObjects or ebpf.CollectionSpec.LoadAndAssign.
 type JailVariables struct {
-	Exported *ebpf.Variable `ebpf:"exported"`
-	Instance *ebpf.Variable `ebpf:"instance"`
+	Exported           *ebpf.Variable `ebpf:"exported"`
+	Instance           *ebpf.Variable `ebpf:"instance"`
+	ReferenceNamespace *ebpf.Variable `ebpf:"reference_namespace"`
+	SetattrDentry      *ebpf.Variable `ebpf:"setattr_dentry"`
 }
 
 // JailPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to LoadJailObjects or ebpf.CollectionSpec.LoadAndAssign.
 type JailPrograms struct {
-	EnrollCommit   *ebpf.Program `ebpf:"enroll_commit"`
-	EnrollFork     *ebpf.Program `ebpf:"enroll_fork"`
-	EnrollFree     *ebpf.Program `ebpf:"enroll_free"`
-	EnrollPrctl    *ebpf.Program `ebpf:"enroll_prctl"`
-	EnrollStage    *ebpf.Program `ebpf:"enroll_stage"`
-	ExecCheck      *ebpf.Program `ebpf:"exec_check"`
-	ExecGain       *ebpf.Program `ebpf:"exec_gain"`
-	FileOpen       *ebpf.Program `ebpf:"file_open"`
-	GuardBpf       *ebpf.Program `ebpf:"guard_bpf"`
-	NetBind        *ebpf.Program `ebpf:"net_bind"`
-	NetConnect     *ebpf.Program `ebpf:"net_connect"`
-	NetCreate      *ebpf.Program `ebpf:"net_create"`
-	NetListen      *ebpf.Program `ebpf:"net_listen"`
-	NetReceive     *ebpf.Program `ebpf:"net_receive"`
-	NetSctp        *ebpf.Program `ebpf:"net_sctp"`
-	NetSendmsg     *ebpf.Program `ebpf:"net_sendmsg"`
-	NetSetsockopt  *ebpf.Program `ebpf:"net_setsockopt"`
-	NetStamp       *ebpf.Program `ebpf:"net_stamp"`
-	NetUnixConnect *ebpf.Program `ebpf:"net_unix_connect"`
-	NetUnixSend    *ebpf.Program `ebpf:"net_unix_send"`
-	ProbeRenames   *ebpf.Program `ebpf:"probe_renames"`
-	ProcCapable    *ebpf.Program `ebpf:"proc_capable"`
-	ProcCapset     *ebpf.Program `ebpf:"proc_capset"`
-	ProcPtrace     *ebpf.Program `ebpf:"proc_ptrace"`
-	ProcSetuid     *ebpf.Program `ebpf:"proc_setuid"`
-	ProcTraceme    *ebpf.Program `ebpf:"proc_traceme"`
-	StampEnd       *ebpf.Program `ebpf:"stamp_end"`
-	StampFork      *ebpf.Program `ebpf:"stamp_fork"`
-	StampIter      *ebpf.Program `ebpf:"stamp_iter"`
-	SubjectsIter   *ebpf.Program `ebpf:"subjects_iter"`
-	Tell           *ebpf.Program `ebpf:"tell"`
+	EnrollCommit     *ebpf.Program `ebpf:"enroll_commit"`
+	EnrollFork       *ebpf.Program `ebpf:"enroll_fork"`
+	EnrollFree       *ebpf.Program `ebpf:"enroll_free"`
+	EnrollPrctl      *ebpf.Program `ebpf:"enroll_prctl"`
+	EnrollStage      *ebpf.Program `ebpf:"enroll_stage"`
+	ExecCheck        *ebpf.Program `ebpf:"exec_check"`
+	ExecGain         *ebpf.Program `ebpf:"exec_gain"`
+	ExecMmap         *ebpf.Program `ebpf:"exec_mmap"`
+	ExecMprotect     *ebpf.Program `ebpf:"exec_mprotect"`
+	FileOpen         *ebpf.Program `ebpf:"file_open"`
+	GuardAnon        *ebpf.Program `ebpf:"guard_anon"`
+	GuardAutoload    *ebpf.Program `ebpf:"guard_autoload"`
+	GuardBpf         *ebpf.Program `ebpf:"guard_bpf"`
+	GuardBpfMap      *ebpf.Program `ebpf:"guard_bpf_map"`
+	GuardBpfProg     *ebpf.Program `ebpf:"guard_bpf_prog"`
+	GuardCreate      *ebpf.Program `ebpf:"guard_create"`
+	GuardKeys        *ebpf.Program `ebpf:"guard_keys"`
+	GuardLink        *ebpf.Program `ebpf:"guard_link"`
+	GuardLoadData    *ebpf.Program `ebpf:"guard_load_data"`
+	GuardMkdir       *ebpf.Program `ebpf:"guard_mkdir"`
+	GuardMknod       *ebpf.Program `ebpf:"guard_mknod"`
+	GuardMount       *ebpf.Program `ebpf:"guard_mount"`
+	GuardMountOption *ebpf.Program `ebpf:"guard_mount_option"`
+	GuardMoveMount   *ebpf.Program `ebpf:"guard_move_mount"`
+	GuardPerf        *ebpf.Program `ebpf:"guard_perf"`
+	GuardPivotroot   *ebpf.Program `ebpf:"guard_pivotroot"`
+	GuardReadFile    *ebpf.Program `ebpf:"guard_read_file"`
+	GuardRemount     *ebpf.Program `ebpf:"guard_remount"`
+	GuardRename      *ebpf.Program `ebpf:"guard_rename"`
+	GuardRmdir       *ebpf.Program `ebpf:"guard_rmdir"`
+	GuardRmxattr     *ebpf.Program `ebpf:"guard_rmxattr"`
+	GuardSetAcl      *ebpf.Program `ebpf:"guard_set_acl"`
+	GuardSetattr     *ebpf.Program `ebpf:"guard_setattr"`
+	GuardSetxattr    *ebpf.Program `ebpf:"guard_setxattr"`
+	GuardSymlink     *ebpf.Program `ebpf:"guard_symlink"`
+	GuardSyslog      *ebpf.Program `ebpf:"guard_syslog"`
+	GuardTty         *ebpf.Program `ebpf:"guard_tty"`
+	GuardTty32       *ebpf.Program `ebpf:"guard_tty32"`
+	GuardUmount      *ebpf.Program `ebpf:"guard_umount"`
+	GuardUnlink      *ebpf.Program `ebpf:"guard_unlink"`
+	GuardUring       *ebpf.Program `ebpf:"guard_uring"`
+	GuardUserns      *ebpf.Program `ebpf:"guard_userns"`
+	IpcAccess        *ebpf.Program `ebpf:"ipc_access"`
+	IpcFreeMsg       *ebpf.Program `ebpf:"ipc_free_msg"`
+	IpcFreeSem       *ebpf.Program `ebpf:"ipc_free_sem"`
+	IpcFreeShm       *ebpf.Program `ebpf:"ipc_free_shm"`
+	IpcMakeMsg       *ebpf.Program `ebpf:"ipc_make_msg"`
+	IpcMakeSem       *ebpf.Program `ebpf:"ipc_make_sem"`
+	IpcMakeShm       *ebpf.Program `ebpf:"ipc_make_shm"`
+	IpcMsgctl        *ebpf.Program `ebpf:"ipc_msgctl"`
+	IpcSemctl        *ebpf.Program `ebpf:"ipc_semctl"`
+	IpcShmctl        *ebpf.Program `ebpf:"ipc_shmctl"`
+	NetBind          *ebpf.Program `ebpf:"net_bind"`
+	NetConnect       *ebpf.Program `ebpf:"net_connect"`
+	NetCreate        *ebpf.Program `ebpf:"net_create"`
+	NetListen        *ebpf.Program `ebpf:"net_listen"`
+	NetReceive       *ebpf.Program `ebpf:"net_receive"`
+	NetSctp          *ebpf.Program `ebpf:"net_sctp"`
+	NetSendmsg       *ebpf.Program `ebpf:"net_sendmsg"`
+	NetSetsockopt    *ebpf.Program `ebpf:"net_setsockopt"`
+	NetStamp         *ebpf.Program `ebpf:"net_stamp"`
+	NetUnixConnect   *ebpf.Program `ebpf:"net_unix_connect"`
+	NetUnixSend      *ebpf.Program `ebpf:"net_unix_send"`
+	PathsIter        *ebpf.Program `ebpf:"paths_iter"`
+	ProbeRenames     *ebpf.Program `ebpf:"probe_renames"`
+	ProcCapable      *ebpf.Program `ebpf:"proc_capable"`
+	ProcCapset       *ebpf.Program `ebpf:"proc_capset"`
+	ProcFcntl        *ebpf.Program `ebpf:"proc_fcntl"`
+	ProcKill         *ebpf.Program `ebpf:"proc_kill"`
+	ProcMovememory   *ebpf.Program `ebpf:"proc_movememory"`
+	ProcPtrace       *ebpf.Program `ebpf:"proc_ptrace"`
+	ProcSetioprio    *ebpf.Program `ebpf:"proc_setioprio"`
+	ProcSetnice      *ebpf.Program `ebpf:"proc_setnice"`
+	ProcSetpgid      *ebpf.Program `ebpf:"proc_setpgid"`
+	ProcSetrlimit    *ebpf.Program `ebpf:"proc_setrlimit"`
+	ProcSetsched     *ebpf.Program `ebpf:"proc_setsched"`
+	ProcSetuid       *ebpf.Program `ebpf:"proc_setuid"`
+	ProcTraceme      *ebpf.Program `ebpf:"proc_traceme"`
+	StampEnd         *ebpf.Program `ebpf:"stamp_end"`
+	StampFork        *ebpf.Program `ebpf:"stamp_fork"`
+	StampIter        *ebpf.Program `ebpf:"stamp_iter"`
+	SubjectsIter     *ebpf.Program `ebpf:"subjects_iter"`
+	Tell             *ebpf.Program `ebpf:"tell"`
 }
 
 func (p *JailPrograms) Close() error {
@@ -747,8 +975,51 @@ func (p *JailPrograms) Close() error {
 		p.EnrollStage,
 		p.ExecCheck,
 		p.ExecGain,
+		p.ExecMmap,
+		p.ExecMprotect,
 		p.FileOpen,
+		p.GuardAnon,
+		p.GuardAutoload,
 		p.GuardBpf,
+		p.GuardBpfMap,
+		p.GuardBpfProg,
+		p.GuardCreate,
+		p.GuardKeys,
+		p.GuardLink,
+		p.GuardLoadData,
+		p.GuardMkdir,
+		p.GuardMknod,
+		p.GuardMount,
+		p.GuardMountOption,
+		p.GuardMoveMount,
+		p.GuardPerf,
+		p.GuardPivotroot,
+		p.GuardReadFile,
+		p.GuardRemount,
+		p.GuardRename,
+		p.GuardRmdir,
+		p.GuardRmxattr,
+		p.GuardSetAcl,
+		p.GuardSetattr,
+		p.GuardSetxattr,
+		p.GuardSymlink,
+		p.GuardSyslog,
+		p.GuardTty,
+		p.GuardTty32,
+		p.GuardUmount,
+		p.GuardUnlink,
+		p.GuardUring,
+		p.GuardUserns,
+		p.IpcAccess,
+		p.IpcFreeMsg,
+		p.IpcFreeSem,
+		p.IpcFreeShm,
+		p.IpcMakeMsg,
+		p.IpcMakeSem,
+		p.IpcMakeShm,
+		p.IpcMsgctl,
+		p.IpcSemctl,
+		p.IpcShmctl,
 		p.NetBind,
 		p.NetConnect,
 		p.NetCreate,
@@ -760,10 +1031,19 @@ func (p *JailPrograms) Close() error {
 		p.NetStamp,
 		p.NetUnixConnect,
 		p.NetUnixSend,
+		p.PathsIter,
 		p.ProbeRenames,
 		p.ProcCapable,
 		p.ProcCapset,
+		p.ProcFcntl,
+		p.ProcKill,
+		p.ProcMovememory,
 		p.ProcPtrace,
+		p.ProcSetioprio,
+		p.ProcSetnice,
+		p.ProcSetpgid,
+		p.ProcSetrlimit,
+		p.ProcSetsched,
 		p.ProcSetuid,
 		p.ProcTraceme,
 		p.StampEnd,

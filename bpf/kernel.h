@@ -25,6 +25,7 @@ enum {
 	EINVAL = 22,
 	ENOSPC = 28,
 	E2BIG = 7,
+	ENOPARAM = 519,
 };
 
 /* not in BTF: flags and magic numbers */
@@ -38,6 +39,7 @@ enum {
 	O_TMPFILE_FLAG = 020000000, /* __O_TMPFILE */
 	S_IFMT = 0170000,
 	S_IFCHR = 0020000,
+	S_IFREG = 0100000,
 	S_IFSOCK = 0140000,
 	S_ISUID = 0004000,
 	S_ISGID = 0002000,
@@ -45,6 +47,10 @@ enum {
 	SB_NOUSER = 1U << 31, /* kernel-internal filesystem: pipes, sockets, memfd */
 	PROC_SUPER_MAGIC = 0x9fa0,
 	PFA_NO_NEW_PRIVS = 0, /* bit of task->atomic_flags */
+	PR_SET_MM = 35,
+	PR_SET_MM_EXE_FILE = 13,
+	PR_SET_MM_MAP = 14,
+	PF_IO_WORKER = 0x10,
 	PF_KTHREAD = 0x200000,
 	SIGKILL = 9,
 	PTRACE_MODE_READ = 1,
@@ -57,6 +63,45 @@ enum {
 	CAP_PERFMON = 38,
 	CAP_BPF = 39,
 	CAP_OPT_NOAUDIT = 2,
+	CAP_DAC_READ_SEARCH = 2,
+	CAP_NET_ADMIN = 12,
+	CAP_SYS_RAWIO = 17,
+	CAP_SYS_PACCT = 20,
+	CAP_SYS_BOOT = 22,
+	CAP_SYS_TIME = 25,
+	CAP_SYS_TTY_CONFIG = 26,
+	CAP_MKNOD = 27,
+	CAP_AUDIT_CONTROL = 30,
+	CAP_MAC_OVERRIDE = 32,
+	CAP_MAC_ADMIN = 33,
+	CAP_SYSLOG = 34,
+	CAP_AUDIT_READ = 37,
+	CAP_CHECKPOINT_RESTORE = 40,
+	S_IFBLK = 0060000,
+	S_IFDIR = 0040000,
+	O_PATH_FLAG = 010000000, /* O_PATH */
+	PROT_WRITE = 2,
+	PROT_EXEC = 4,
+	ATTR_MODE = 1,
+	SYSFS_MAGIC = 0x62656572,
+	BPFFS_MAGIC = 0xcafe4a11,
+	TRACEFS_MAGIC = 0x74726163,
+	DEBUGFS_MAGIC = 0x64626720,
+	SECURITYFS_MAGIC = 0x73636673,
+	BINFMT_MAGIC = 0x42494e4d,
+	EFIVARFS_MAGIC = (int)0xde5e81e4,
+	CGROUP_MAGIC = 0x27e0eb,
+	CGROUP2_MAGIC = 0x63677270,
+	TIOCSTI = 0x5412,
+	TIOCLINUX = 0x541c,
+	TIOCCONS = 0x541d,
+	TIOCSETD = 0x5423,
+	FIOSETOWN = 0x8901,
+	SIOCSPGRP = 0x8902,
+	F_SETOWN = 8,
+	F_SETOWN_EX = 15,
+	READING_FIRMWARE = 1,
+	READING_MODULE = 2,
 };
 
 enum {
@@ -116,6 +161,9 @@ struct cred {
 	struct {
 		__u64 val;
 	} cap_permitted; /* the kernel changed its members: read as 8 raw bytes */
+	struct {
+		__u64 val;
+	} cap_inheritable;
 	struct user_namespace *user_ns;
 };
 
@@ -149,8 +197,31 @@ struct bpf_local_storage {
 	struct hlist_head list;
 };
 
-struct pid;
-struct mm_struct;
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct hlist_head tasks[4];
+	struct upid numbers[1];
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
+struct mm_struct {
+	struct file *exe_file;
+};
 
 struct task_struct {
 	struct bpf_local_storage *bpf_storage;
@@ -159,6 +230,9 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct hlist_node pid_links[4];
+	struct mm_struct *mm;
+	struct nsproxy *nsproxy;
 	unsigned long atomic_flags;
 	unsigned int flags;
 	unsigned int ptrace;
@@ -180,6 +254,8 @@ struct inode {
 	__u16 i_mode;
 	kuid_t i_uid;
 	__u32 i_rdev;
+	unsigned long i_ino;
+	__u32 i_generation;
 	struct super_block *i_sb;
 };
 
@@ -204,7 +280,19 @@ struct dentry {
 	struct super_block *d_sb;
 };
 
+struct vfsmount {
+	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct vfsmount mnt;
+	int mnt_group_id;
+};
+
 struct path {
+	struct vfsmount *mnt;
 	struct dentry *dentry;
 };
 
@@ -213,6 +301,49 @@ struct file {
 	unsigned int f_flags;
 	struct inode *f_inode;
 	struct path f_path;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+	__u16 ia_mode;
+};
+
+struct anon_vma;
+
+struct vm_area_struct {
+	struct file *vm_file;
+	struct anon_vma *anon_vma;
+};
+
+struct fs_context;
+
+struct fs_parameter {
+	const char *key;
+};
+
+struct kern_ipc_perm;
+struct kernel_siginfo;
+struct fown_struct;
+struct rlimit;
+
+struct key_type {
+	const char *name;
+};
+
+struct keyring_index_key {
+	struct key_type *type;
+};
+
+struct key {
+	struct keyring_index_key index_key;
+};
+
+struct bpf_prog_aux {
+	__u32 id;
+};
+
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
 };
 
 struct proc_inode {
@@ -287,6 +418,12 @@ struct msghdr {
 struct seq_file;
 struct bpf_iter_meta {
 	struct seq_file *seq;
+};
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;

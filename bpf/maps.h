@@ -33,6 +33,9 @@ const struct {
 	enum counter counter;
 	enum entrant_kind entrant_kind;
 	enum stamp_flag stamp_flag;
+	enum guard_flag guard_flag;
+	enum guard_object guard_object;
+	struct path_identity path_identity;
 } *exported __attribute__((unused));
 
 /* The control block. The loader has it mapped and stores single words (door, instance,
@@ -179,6 +182,35 @@ struct {
 	__type(key, __u32);
 	__type(value, struct stamp);
 } stamps SEC(".maps");
+
+/* Inode -> enum guard_flag bits. Written by the loader at load and reload. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct guard_key);
+	__type(value, __u32);
+} guarded SEC(".maps");
+
+/* enum guard_object << 32 | id -> 1: maps, programs and links of ours. Written by the
+ * loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u32);
+} guarded_objects SEC(".maps");
+
+/* Address of a System V object's kern_ipc_perm -> the list of its maker. Ends with the
+ * object. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, struct owner);
+} ipc_owners SEC(".maps");
 
 /* Denials and lifecycle, oldest first, for one reader. */
 struct {

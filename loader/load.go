@@ -30,7 +30,10 @@ const (
 )
 
 // optionalHooks may be missing: what they guard is reported by [Status].
-var optionalHooks = map[string]bool{}
+var optionalHooks = map[string]bool{
+	"inode_set_acl":     true, // 6.2; before it ACLs pass inode_setxattr
+	"file_ioctl_compat": true, // stable kernels of 2024; before them 32-bit calls pass file_ioctl
+}
 
 // pinnedPrograms are not attached but run by later processes.
 var pinnedPrograms = []string{"tell", "stamp_end"}
@@ -116,6 +119,9 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 	if opts.MaxDomains != 0 {
 		spec.Maps["domains"].MaxEntries = opts.MaxDomains
 	}
+	if err := setConstants(spec); err != nil {
+		return nil, err
+	}
 	coll, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return nil, fmt.Errorf("programs: %w", translate(err))
@@ -180,6 +186,9 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 		return err
 	}
 	if err := k.pin(links, coll.Programs); err != nil {
+		return err
+	}
+	if err := k.Guard(); err != nil {
 		return err
 	}
 	if err := k.selfTest(ctx); err != nil {
