@@ -31,9 +31,8 @@ static long storage_one(__u32 i, struct storage_search *f)
 	e = (void *)node - bpf_core_field_offset(struct bpf_local_storage_elem, snode);
 	map = BPF_CORE_READ(e, sdata.smap);
 	if (BPF_CORE_READ(map, map.id) == f->map) {
-		/* the value follows smap; a flexible array has no offset to relocate */
-		f->data = (__u64)e + bpf_core_field_offset(struct bpf_local_storage_elem, sdata) +
-			  sizeof(__u64);
+		f->data =
+			(__u64)e + bpf_core_field_offset(struct bpf_local_storage_elem, sdata.data);
 		return 1;
 	}
 	f->at = (__u64)BPF_CORE_READ(node, next);
