@@ -50,6 +50,9 @@ func (k *Kernel) InstallRoles(roles []*profiles.Role) error {
 
 // Reload installs the roles as they are now and says so in the events.
 func (k *Kernel) Reload(roles []*profiles.Role) error {
+	if err := k.Guard(); err != nil {
+		return err
+	}
 	if err := k.InstallRoles(roles); err != nil {
 		return err
 	}
