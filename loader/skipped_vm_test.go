@@ -13,7 +13,8 @@ import (
 
 // A kernel that guarded LSM programs against recursion, as it does tracing programs, would
 // skip one while another task's run of it is under way on the CPU: an allow. After the
-// attacks, with their storms of forks and opens, none may have been.
+// attacks, with their storms of forks and opens, none may have been. stamp_fork is a tracing
+// program and may be: bpf/README.md names that gap.
 func TestNoProgramWasSkipped(t *testing.T) {
 	spec, err := bpf.LoadJail()
 	if err != nil {
@@ -37,7 +38,11 @@ func TestNoProgramWasSkipped(t *testing.T) {
 			t.Errorf("%s: %v", info.Name, err)
 		} else if slices.Contains(ours, info.Name) {
 			seen++
-			if stats.RecursionMisses > 0 {
+			switch {
+			case stats.RecursionMisses == 0:
+			case info.Type == ebpf.Tracing:
+				t.Logf("%s was skipped %d times", info.Name, stats.RecursionMisses)
+			default:
 				t.Errorf("%s was skipped %d times", info.Name, stats.RecursionMisses)
 			}
 		}
