@@ -2,7 +2,6 @@ package loader
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -207,26 +206,6 @@ func countMounts() (uint64, error) {
 		return 0, fmt.Errorf("mounts_count: %w", unix.Errno(code))
 	}
 	return count, nil
-}
-
-// FollowMounts refreshes at each change of the mount table until the context ends.
-func (k *Kernel) FollowMounts(ctx context.Context) error {
-	fd, err := unix.Open(mountTablePath, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("mount table of pid 1: %w", err)
-	}
-	defer unix.Close(fd)
-	for ctx.Err() == nil {
-		if err := k.RefreshMounts(); err != nil {
-			return err
-		}
-		const wait = 500 // ms, to notice that the context has ended
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, wait)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("mount table of pid 1: %w", err)
-		}
-	}
-	return ctx.Err()
 }
 
 // refreshStarts makes the start states of whole file systems anew, and removes those of
