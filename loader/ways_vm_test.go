@@ -33,6 +33,18 @@ const (
 // The command must read its standard input to the end.
 func showRoles(t *testing.T, k *Kernel, cmd *exec.Cmd) (roles []uint32, err error) {
 	t.Helper()
+	end, err := startReader(t, cmd)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return rolesOf(t, k, cmd.Process.Pid), nil
+}
+
+// startReader starts a command that reads its standard input, and waits until it does; end
+// closes that and waits for the command's end.
+func startReader(t *testing.T, cmd *exec.Cmd) (end func(), err error) {
+	t.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -40,12 +52,8 @@ func showRoles(t *testing.T, k *Kernel, cmd *exec.Cmd) (roles []uint32, err erro
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	defer func() {
-		_ = stdin.Close()
-		_ = cmd.Wait()
-	}()
 	awaitRead(cmd.Process.Pid)
-	return rolesOf(t, k, cmd.Process.Pid), nil
+	return func() { _ = stdin.Close(); _ = cmd.Wait() }, nil
 }
 
 // awaitRead waits until the process reads its standard input: Start comes back while the
@@ -167,15 +175,11 @@ func TestMarkedFileIsJailedUnderEveryName(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := c.cmd
-			stdin, err := cmd.StdinPipe()
+			end, err := startReader(t, cmd)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = stdin.Close(); _ = cmd.Wait() }()
-			awaitRead(cmd.Process.Pid)
+			defer end()
 			got := rolesOf(t, k, cmd.Process.Pid)
 			if !sameRoles(got, c.want...) {
 				t.Errorf("roles %v, want %v", got, c.want)
@@ -414,15 +418,11 @@ func TestListedCgroupJailsAndSticks(t *testing.T) {
 	}
 	// Moved, without an exec, and moved out again.
 	cmd := exec.Command("/bin/cat")
-	stdin, err := cmd.StdinPipe()
+	end, err := startReader(t, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = stdin.Close(); _ = cmd.Wait() }()
-	awaitRead(cmd.Process.Pid)
+	defer end()
 	if got := rolesOf(t, k, cmd.Process.Pid); len(got) != 0 {
 		t.Errorf("control: roles %v before the move", got)
 	}
@@ -529,14 +529,11 @@ func TestEnrollRefusesWhatItMustNotTake(t *testing.T) {
 		t.Errorf("kernel thread: %v", err)
 	}
 	cmd := exec.Command("/bin/cat")
-	stdin, err := cmd.StdinPipe()
+	end, err := startReader(t, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = stdin.Close(); _ = cmd.Wait() }()
+	defer end()
 	pid := cmd.Process.Pid
 	if start, err = StartTime(pid); err != nil {
 		t.Fatal(err)
@@ -698,15 +695,11 @@ func TestTablesTakeInWhatRuns(t *testing.T) {
 	app := filepath.Join(openDir(t), "app")
 	copyOf(t, "/bin/cat", app)
 	cmd := exec.Command(app)
-	stdin, err := cmd.StdinPipe()
+	end, err := startReader(t, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = stdin.Close(); _ = cmd.Wait() }()
-	awaitRead(cmd.Process.Pid)
+	defer end()
 	if got := append(rolesOf(t, k, looping), rolesOf(t, k, cmd.Process.Pid)...); len(got) != 0 {
 		t.Errorf("control: roles %v", got)
 	}

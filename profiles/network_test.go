@@ -175,20 +175,25 @@ func TestNetworkTablesAgreeWithDefinition(t *testing.T) {
 	}
 }
 
+// draw gives numbers below n, one of each byte; 0 when there are no more.
+func draw(data []byte) func(n int) int {
+	return func(n int) int {
+		if len(data) == 0 {
+			return 0
+		}
+		v := int(data[0]) % n
+		data = data[1:]
+		return v
+	}
+}
+
 // FuzzNetwork compares the tables with the definition.
 func FuzzNetwork(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 500 {
 			return
 		}
-		next := func(n int) int {
-			if len(data) == 0 {
-				return 0
-			}
-			v := int(data[0]) % n
-			data = data[1:]
-			return v
-		}
+		next := draw(data)
 		rules, ask := randomNet(next)
 		p := compileNetworkRules(t, 0, rules...)
 		for range 20 {

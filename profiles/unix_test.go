@@ -194,14 +194,7 @@ func FuzzUnix(f *testing.F) {
 		if len(data) > 500 {
 			return
 		}
-		next := func(n int) int {
-			if len(data) == 0 {
-				return 0
-			}
-			v := int(data[0]) % n
-			data = data[1:]
-			return v
-		}
+		next := draw(data)
 		rules, ask := randomUnix(next)
 		p := compileUnixRules(t, 0, rules...)
 		for range 20 {

@@ -161,7 +161,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("run\n--role\n--role\n--role", "JAIL_CONFIG_DIR=")
 	f.Fuzz(func(t *testing.T, args, env string) {
 		if strings.Contains(args+env, "\x00") {
-			t.Skip("no word of a command line has one")
+			return // no word of a command line has one
 		}
 		words := append([]string{"jail"}, strings.Split(args, "\n")...)
 		var r request

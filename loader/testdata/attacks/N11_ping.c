@@ -7,32 +7,12 @@
  */
 #include "attack.h"
 
-static const struct {
-	int family, type, protocol;
-} kinds[] = {
+static const struct kind kinds[] = {
 	{ AF_INET, SOCK_DGRAM, IPPROTO_ICMP },
 	{ AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6 },
 };
 
-/* 0: none was refused for lack of permission; EACCES: all were. What the kernel lacks
- * counts as not refused. */
 int attack(int argc, char **argv)
 {
-	size_t refused = 0, n = sizeof(kinds) / sizeof(*kinds);
-
-	for (size_t i = 0; i < n; i++) {
-		int fd = socket(kinds[i].family, kinds[i].type, kinds[i].protocol);
-
-		if (fd >= 0)
-			close(fd);
-		else if (errno == EACCES)
-			refused++;
-		else
-			continue;
-		if (fd >= 0 && refused)
-			fprintf(stderr, "kind %zu of family %d passed\n", i, kinds[i].family);
-	}
-	if (refused && refused < n)
-		BROKEN("some were refused, some not");
-	return refused ? EACCES : 0;
+	return try_kinds(kinds, sizeof(kinds) / sizeof(*kinds));
 }

@@ -7,6 +7,7 @@
  * expect: EACCES
  */
 #include "attack.h"
+#include "uring.h"
 
 int attack(int argc, char **argv)
 {
@@ -17,13 +18,11 @@ int attack(int argc, char **argv)
 	unsigned int flags = atoi(argv[1]);
 	struct sockaddr_storage to;
 	socklen_t len = address(&to, argv[2], argv[3]);
-	int res;
 
-	op.fd = uring(flags, &make);
+	op.fd = uring_one(&make, flags);
 	if (op.fd < 0)
-		return -op.fd;
+		return errno;
 	op.addr = (uintptr_t)&to;
 	op.off = len;
-	res = uring(flags, &op);
-	return res < 0 ? tolerate_refused(-res) : 0;
+	return uring_one(&op, flags) < 0 ? tolerate_refused(errno) : 0;
 }

@@ -7,6 +7,7 @@
  * expect: EACCES
  */
 #include "attack.h"
+#include "uring.h"
 
 int attack(int argc, char **argv)
 {
@@ -17,11 +18,10 @@ int attack(int argc, char **argv)
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_name = &to, .msg_namelen = len
 	};
 	struct io_uring_sqe op = { .opcode = IORING_OP_SENDMSG };
-	int res;
 
 	op.fd = MUST(socket(AF_INET, SOCK_DGRAM, 0));
 	op.addr = (uintptr_t)&msg;
 	op.len = 1;
-	res = uring(0, &op);
-	return res < 0 ? -res : 0;
+	TRY(uring_one(&op, 0));
+	return 0;
 }

@@ -7,13 +7,14 @@
  * as: root
  */
 #include "attack.h"
+#include "uring.h"
 
 int attack(int argc, char **argv)
 {
 	struct io_uring_sqe op = {
 		.opcode = IORING_OP_SOCKET, .fd = AF_INET, .off = SOCK_RAW, .len = IPPROTO_ICMP
 	};
-	int res = uring(0, &op);
 
-	return res < 0 ? -res : 0;
+	TRY(uring_one(&op, 0));
+	return 0;
 }

@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -129,32 +128,6 @@ static inline pid_t target(const char *who)
 		_exit(0);
 	}
 	return pid;
-}
-
-/* A ring of one entry, and one operation on it. Returns what the operation returned. */
-static inline int uring(unsigned int flags, const struct io_uring_sqe *op)
-{
-	struct io_uring_params p = { .flags = flags };
-	int fd = MUST(syscall(__NR_io_uring_setup, 4, &p));
-	char *sq = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED,
-			fd, IORING_OFF_SQ_RING);
-	char *cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe),
-			PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_CQ_RING);
-	struct io_uring_sqe *sqes = mmap(NULL, p.sq_entries * sizeof(*sqes), PROT_READ | PROT_WRITE,
-					 MAP_SHARED, fd, IORING_OFF_SQES);
-	struct io_uring_cqe *cqe;
-
-	if (sq == MAP_FAILED || cq == MAP_FAILED || sqes == MAP_FAILED)
-		BROKEN("no ring");
-	sqes[0] = *op;
-	*(unsigned int *)(sq + p.sq_off.array) = 0;
-	__atomic_store_n((unsigned int *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
-	MUST(syscall(__NR_io_uring_enter, fd, 1, 1,
-		     IORING_ENTER_GETEVENTS |
-			     (flags & IORING_SETUP_SQPOLL ? IORING_ENTER_SQ_WAKEUP : 0),
-		     NULL, 0));
-	cqe = (void *)(cq + p.cq_off.cqes);
-	return cqe->res;
 }
 
 /* A kind of socket. */
