@@ -1,10 +1,14 @@
 // Package profiles turns TOML profiles into roles, and roles into the compiled
 // policies that the kernel part evaluates. It makes no kernel calls and reads no
-// files but those that its caller names.
+// files: its caller does, and knows whom to trust.
 //
-//	set, err := profiles.Load(os.DirFS("/etc/jail/roles.d"), "/etc/jail/roles.d")
+//	profile, err := profiles.Parse("/etc/jail/roles.d/web.toml", text)
 //	if err != nil {
-//		return err // every mistake of every file, each as file:line:column: message
+//		return err // every mistake, each as file:line:column: message
+//	}
+//	set, err := profiles.NewSet(profile)
+//	if err != nil {
+//		return err
 //	}
 //	role, ok := set.Lookup("webserver")
 //	if !ok {

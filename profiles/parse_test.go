@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -271,14 +270,24 @@ func TestMessagesEchoNoLines(t *testing.T) {
 	}
 }
 
-func TestSetRefusesWhatIsTakenAcrossFiles(t *testing.T) {
-	dir := fstest.MapFS{
-		"a.toml":  {Data: []byte("[roles.a]\nid = 100\n[rulesets.s]\n")},
-		"b.toml":  {Data: []byte("[roles.a]\nid = 101\ninclude = ['runtme', 's']\n[roles.b]\nid = 100\n[rulesets.s]\n")},
-		".c.toml": {Data: []byte("nonsense")},
-		"d.txt":   {Data: []byte("nonsense")},
+// parseAll parses files given as name and text, in turn.
+func parseAll(t *testing.T, files ...string) []*Profile {
+	t.Helper()
+	var list []*Profile
+	for i := 0; i < len(files); i += 2 {
+		p, err := Parse(files[i], []byte(files[i+1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
 	}
-	_, err := Load(dir, "/etc/x")
+	return list
+}
+
+func TestSetRefusesWhatIsTakenAcrossFiles(t *testing.T) {
+	_, err := NewSet(parseAll(t,
+		"/etc/x/a.toml", "[roles.a]\nid = 100\n[rulesets.s]\n",
+		"/etc/x/b.toml", "[roles.a]\nid = 101\ninclude = ['runtme', 's']\n[roles.b]\nid = 100\n[rulesets.s]\n")...)
 	want := `/etc/x/b.toml:1:8: role name "a" is taken by "a" at /etc/x/a.toml:1
 /etc/x/b.toml:3:12: include: unknown rule set "runtme" (did you mean "runtime"?)
 /etc/x/b.toml:5:1: id 100 of role "b" is taken by role "a" at /etc/x/a.toml:2
@@ -286,19 +295,13 @@ func TestSetRefusesWhatIsTakenAcrossFiles(t *testing.T) {
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
-	dir["e.toml"] = &fstest.MapFile{Data: []byte("[roles.e]\nid = 'x'\n")}
-	dir["f.toml"] = &fstest.MapFile{Data: []byte("[roles.f]\nid = 'x'\n")}
-	if _, err = Load(dir, "/etc/x"); err == nil || strings.Count(err.Error(), "\n") != 1 {
-		t.Errorf("mistakes of two files give %v", err)
-	}
 }
 
 func TestSetFindsRoles(t *testing.T) {
-	s, err := Load(fstest.MapFS{
-		"a.toml": {Data: []byte("[roles.high]\nid = 2147483647\n")},
-		"b.toml": {Data: []byte("[roles.low]\nid = 100\ninclude = ['mine']\n")},
-		"c.toml": {Data: []byte("[rulesets.mine]\n[[rulesets.mine.files]]\npath = '/'\naccess = 'r'\n")},
-	}, "")
+	s, err := NewSet(parseAll(t,
+		"a.toml", "[roles.high]\nid = 2147483647\n",
+		"b.toml", "[roles.low]\nid = 100\ninclude = ['mine']\n",
+		"c.toml", "[rulesets.mine]\n[[rulesets.mine.files]]\npath = '/'\naccess = 'r'\n")...)
 	if err != nil {
 		t.Fatal(err)
 	}

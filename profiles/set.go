@@ -2,8 +2,6 @@ package profiles
 
 import (
 	"cmp"
-	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,20 +11,6 @@ import (
 type Set struct {
 	roles    []*Role // sorted by id
 	ruleSets []*RuleSet
-}
-
-// Load reads the profiles of a directory into a set. The directory's name goes before
-// each file's in places and messages.
-func Load(dir fs.FS, dirName string) (*Set, error) {
-	names, err := Files(dir)
-	if err != nil {
-		return nil, fmt.Errorf("profiles in %s: %w", dirName, err)
-	}
-	list, err := ReadFiles(dir, dirName, names)
-	if err != nil {
-		return nil, err
-	}
-	return NewSet(list...)
 }
 
 // NewSet joins profiles with the built-in roles and rule sets, and resolves what roles
