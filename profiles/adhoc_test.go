@@ -265,3 +265,20 @@ func TestHomeSecretsDenyInEveryHome(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkCompileTwentyOptions is what twenty options cost each start of a command.
+func BenchmarkCompileTwentyOptions(b *testing.B) {
+	a := &AdHoc{Files: []FileRule{rule("**/.env", 0), rule("**/id_rsa*", 0), rule("/srv/build/**/*.key", 0)}}
+	for i := range 17 {
+		a.Files = append(a.Files, rule(fmt.Sprintf("/srv/build/part-%d/src", i), Read|Access(i%2)*Write))
+	}
+	for b.Loop() {
+		role, err := a.Alone(adHocEnv())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := role.Compile(adHocEnv()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -21,6 +21,7 @@ var accessKinds = [...]Access{Read, Write, Exec, Map}
 // where no rule matches.
 func (g *graph) beneath(flags Access) [][len(accessKinds)]uint16 {
 	numbers := make([][len(accessKinds)]uint16, g.states())
+	in := (&automaton{alphabet: *g.alphabet, next: g.next, accept: g.accept}).inverse()
 	for i, kind := range accessKinds {
 		granted := make([]uint32, g.states())
 		for s, word := range g.accept {
@@ -32,7 +33,7 @@ func (g *graph) beneath(flags Access) [][len(accessKinds)]uint16 {
 				granted[s] = 1
 			}
 		}
-		same := (&automaton{alphabet: *g.alphabet, next: g.next, accept: granted}).partition()
+		same := (&automaton{alphabet: *g.alphabet, next: g.next, accept: granted}).partition(in)
 		fresh := uint16(beneathAll + 1)
 		number := make(map[int32]uint16)
 		for s := range numbers {

@@ -336,6 +336,7 @@ func (p *Policy) compileFiles(env *Env, t *tables) error {
 			ErrTooLarge, g.states(), maxStates, p.blame())
 	}
 	p.FileStates, p.FileClasses = uint32(g.states()), uint32(a.size())
+	t.bytes = slices.Grow(t.bytes, 256+2*len(g.next)+12*len(g.accept)+PageBytes)
 	p.FileClassAt = t.reserve(256)
 	t.bytes = append(t.bytes, a.class[:]...)
 	p.FileNextAt = t.reserve(2)
