@@ -10,6 +10,9 @@
 
 enum abi {
 	ABI_VERSION = 3,
+	ABI_OLDEST = 3,	     /* `jail upgrade` takes over what this version and later ones made */
+	INSTANCE_SHIFT = 16, /* of the second set in control.instance */
+	INSTANCE_MASK = 0xffff,
 	ROLE_DEPTH = 8,	      /* roles stacked on one subject */
 	NAME_SIZE = 32,	      /* bytes of a role name, NUL included */
 	POLICY_SLOTS = 16384, /* roles, and policies, that may live at once; slot 0 is never used */
@@ -520,7 +523,8 @@ enum {
 
 struct control {
 	__u32 abi;	/* ABI_VERSION of whoever made the maps */
-	__u32 instance; /* which set of programs acts */
+	__u32 instance; /* which set of programs acts; above INSTANCE_SHIFT another that does, too
+			 */
 	__u32 door;	/* 1: enrollment is open */
 	__u32 sealed;
 	__u64 policies;	  /* counts up; the newest policy's id */
@@ -548,6 +552,7 @@ enum event_kind {
 	EVENT_LOAD = 4,
 	EVENT_RELOAD = 5,
 	EVENT_POD_END = 6,
+	EVENT_UPGRADE = 7,
 };
 
 enum op {

@@ -52,12 +52,28 @@ static __always_inline void count(__u32 which)
 		(*n)++;
 }
 
-/* This instance is the one that acts. Unsure counts as yes: two refusals do no harm. */
+/*
+ * This set of programs acts. Unsure counts as yes: two refusals do no harm. During an
+ * upgrade two sets act: were it one word for one set, a task that passes the first while
+ * the other acts, and the second after the switch, would be judged by neither.
+ */
 static __always_inline int acting(void)
 {
 	struct control *c = get_control();
+	__u32 sets;
 
-	return !c || c->instance == instance;
+	if (!c)
+		return 1;
+	sets = *(volatile __u32 *)&c->instance;
+	return (sets & INSTANCE_MASK) == instance || sets >> INSTANCE_SHIFT == instance;
+}
+
+/* The same, for what must not be done twice: one set alone says yes. */
+static __always_inline int acting_first(void)
+{
+	struct control *c = get_control();
+
+	return !c || (c->instance & INSTANCE_MASK) == instance;
 }
 
 extern void bpf_rcu_read_lock __ksym __weak; /* of 6.2, too */

@@ -553,6 +553,8 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
 	}
 	depth = s->depth; /* read once: stamp.h may append meanwhile */
 	opaque(depth);
+	if (child->depth) /* the other set was here, during an upgrade */
+		return 0;
 	child->flags = s->flags;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i >= depth)
@@ -599,7 +601,8 @@ void BPF_PROG(enroll_free, struct task_struct *task)
 		return;
 	s = bpf_task_storage_get(&subjects, task, 0, 0);
 	if (!s) {
-		put_by_hand(task);
+		if (acting_first())
+			put_by_hand(task);
 		return;
 	}
 	tell_repeats(s);
@@ -608,6 +611,9 @@ void BPF_PROG(enroll_free, struct task_struct *task)
 			continue;
 		domain_put(s->list[i].domain);
 	}
+	/* During an upgrade the other set comes here, too. */
+	s->depth = 0;
+	s->staged = 0;
 }
 
 /* Prints the subjects as struct subject_info, for ps. */

@@ -16,14 +16,17 @@ import (
 type JailAbi uint32
 
 const (
-	JailAbiABI_VERSION  JailAbi = 3
-	JailAbiROLE_DEPTH   JailAbi = 8
-	JailAbiNAME_SIZE    JailAbi = 32
-	JailAbiPOLICY_SLOTS JailAbi = 16384
-	JailAbiPAGE_BYTES   JailAbi = 8192
-	JailAbiNO_ROLE      JailAbi = 4294967295
-	JailAbiTABLE_PAGES  JailAbi = 1024
-	JailAbiADHOC_ROLE   JailAbi = 2147483648
+	JailAbiABI_VERSION    JailAbi = 3
+	JailAbiABI_OLDEST     JailAbi = 3
+	JailAbiINSTANCE_SHIFT JailAbi = 16
+	JailAbiINSTANCE_MASK  JailAbi = 65535
+	JailAbiROLE_DEPTH     JailAbi = 8
+	JailAbiNAME_SIZE      JailAbi = 32
+	JailAbiPOLICY_SLOTS   JailAbi = 16384
+	JailAbiPAGE_BYTES     JailAbi = 8192
+	JailAbiNO_ROLE        JailAbi = 4294967295
+	JailAbiTABLE_PAGES    JailAbi = 1024
+	JailAbiADHOC_ROLE     JailAbi = 2147483648
 )
 
 type JailAccess uint32
@@ -147,6 +150,7 @@ const (
 	JailEventKindEVENT_LOAD    JailEventKind = 4
 	JailEventKindEVENT_RELOAD  JailEventKind = 5
 	JailEventKindEVENT_POD_END JailEventKind = 6
+	JailEventKindEVENT_UPGRADE JailEventKind = 7
 )
 
 type JailFileKey struct {

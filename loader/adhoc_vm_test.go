@@ -57,6 +57,12 @@ func adHocChild(mode string) error {
 		return opener()
 	case "armer":
 		return armer()
+	case "nice":
+		return nice()
+	case "nice in jail":
+		return enter(150, "nice", "/proc/self/exe")
+	case "upgrade", "status":
+		return upgradeChild(mode)
 	}
 	k, err := Open()
 	if err != nil {
@@ -81,21 +87,21 @@ func adHocChild(mode string) error {
 		if err != nil {
 			return err
 		}
-		return enter(a.IDs[0], "/attacks", "E00_sleep")
+		return enter(a.IDs[0], "", "/attacks", "E00_sleep")
 	case "reload A", "reload B":
 		return k.InstallRoles(reloadRoles(mode))
 	case "enter":
-		return enter(150, "/proc/self/exe")
+		return enter(150, "opener", "/proc/self/exe")
 	}
 	return nil
 }
 
-func enter(role uint32, argv ...string) error {
+func enter(role uint32, mode string, argv ...string) error {
 	runtime.LockOSThread()
 	if err := Arm([]uint32{role}, 0); err != nil {
 		return err
 	}
-	return syscall.Exec(argv[0], argv, []string{childEnv + "=opener"})
+	return syscall.Exec(argv[0], argv, []string{childEnv + "=" + mode})
 }
 
 // opener opens what its role denies and what it allows, in turns, until its input ends, and

@@ -11,6 +11,9 @@ var (
 	ErrNotRoot = errors.New("needs root")
 	// ErrABI means that the pinned maps belong to another version of jail.
 	ErrABI = errors.New("pinned by another version of jail")
+	// ErrUpgraded means that the programs that act now are another version's, whose events
+	// this program cannot read.
+	ErrUpgraded = errors.New("jail was upgraded: start again to read the events of the new programs")
 	// ErrBusy means that subjects still live.
 	ErrBusy = errors.New("processes are still jailed")
 	// ErrClosed means that the programs are there but take nobody in: another process is

@@ -758,6 +758,7 @@ type Log struct {
 	*Resolver
 	reader *ringbuf.Reader
 	lock   *os.File
+	kernel *Kernel
 }
 
 // OpenLog begins to read events. [ErrReader] while somebody else does.
@@ -770,7 +771,7 @@ func (k *Kernel) OpenLog() (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{lock: lock}
+	l := &Log{lock: lock, kernel: k}
 	if l.Resolver, err = k.Resolver(); err == nil {
 		l.reader, err = ringbuf.NewReader(m)
 	}
@@ -806,8 +807,12 @@ func lockLog() (*os.File, error) {
 	return f, nil
 }
 
+// upgradeLook is how often a reader looks whether an upgrade gave the events another buffer.
+const upgradeLook = 5 * time.Second
+
 // Next is the next event. It waits until there is one, or until [Log.Stop]; then, and
-// where follow is false and the buffer is empty, os.ErrDeadlineExceeded.
+// where follow is false and the buffer is empty, os.ErrDeadlineExceeded. [ErrUpgraded] when
+// this buffer is read to its end and the events go to another.
 func (l *Log) Next(follow bool) (Event, error) {
 	if !follow {
 		if l.reader.AvailableBytes() == 0 {
@@ -815,7 +820,7 @@ func (l *Log) Next(follow bool) (Event, error) {
 		}
 		l.reader.SetDeadline(time.Now())
 	}
-	rec, err := l.reader.Read()
+	rec, err := l.read(follow)
 	switch {
 	case errors.Is(err, ringbuf.ErrFlushed), errors.Is(err, ringbuf.ErrClosed):
 		return Event{}, os.ErrDeadlineExceeded
@@ -827,6 +832,62 @@ func (l *Log) Next(follow bool) (Event, error) {
 		return Event{}, fmt.Errorf("%w: %w", ErrBadEvent, err)
 	}
 	return e, nil
+}
+
+func (l *Log) read(follow bool) (ringbuf.Record, error) {
+	for {
+		if follow {
+			l.reader.SetDeadline(time.Now().Add(upgradeLook))
+		}
+		rec, err := l.reader.Read()
+		if !follow || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return rec, err
+		}
+		if err := l.kernel.sameEvents(); err != nil && l.reader.AvailableBytes() == 0 {
+			return rec, err
+		}
+	}
+}
+
+// sameEvents is [ErrUpgraded] when the programs that act write events into another buffer
+// than this Kernel's.
+func (k *Kernel) sameEvents() error {
+	c, err := k.control()
+	if err != nil {
+		return err
+	}
+	first, _ := acts(c.Instance)
+	if first == k.set.number {
+		return nil
+	}
+	sets, err := pinnedSets()
+	if err != nil {
+		return err
+	}
+	now, err := findSet(sets, first)
+	if err != nil {
+		return err
+	}
+	m, err := ebpf.LoadPinnedMap(filepath.Join(now.dir(mapsDir), "events"), nil)
+	if err != nil {
+		return fmt.Errorf("pinned map events: %w", translate(err))
+	}
+	defer m.Close()
+	held, err := k.table("events")
+	if err != nil {
+		return err
+	}
+	a, aerr := m.Info()
+	b, berr := held.Info()
+	if err := errors.Join(aerr, berr); err != nil {
+		return err
+	}
+	theirs, _ := a.ID()
+	ours, _ := b.ID()
+	if theirs != ours {
+		return ErrUpgraded
+	}
+	return nil
 }
 
 // ErrBadEvent means that one event made no sense; the ones after it may.
@@ -866,10 +927,10 @@ func (k *Kernel) Counts() (Counts, error) {
 }
 
 // tell has the kernel part write an event of the loader's into the ring buffer.
-func tell(kind bpf.JailEventKind, value uint32) error {
-	prog, err := ebpf.LoadPinnedProgram(filepath.Join(progsDir, "tell"), nil)
+func (k *Kernel) tell(kind bpf.JailEventKind, value uint32) error {
+	prog, err := k.program("tell")
 	if err != nil {
-		return fmt.Errorf("pinned program tell: %w", translate(err))
+		return err
 	}
 	defer prog.Close()
 	_, err = prog.Run(&ebpf.RunOptions{Context: bpf.JailTold{Kind: uint32(kind), Value: value}})

@@ -346,7 +346,7 @@ func TestFullBufferCountsWhatItLosesAndWhyStillKnows(t *testing.T) {
 	before := counts(t, k)
 	const told = 3000 // more than the buffer holds
 	for range told {
-		if err := tell(bpf.JailEventKindEVENT_RELOAD, 1); err != nil {
+		if err := k.tell(bpf.JailEventKindEVENT_RELOAD, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

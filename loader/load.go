@@ -26,7 +26,6 @@ const (
 	mapsDir  = Dir + "/maps"
 	progsDir = Dir + "/programs"
 	linksDir = Dir + "/links"
-	instance = 1
 )
 
 // optionalHooks may be missing: what they guard is reported by [Status].
@@ -44,6 +43,7 @@ var lastDetached = []string{"enroll_stage", "enroll_stage_v2", "exec_check", "en
 
 // Kernel is the loaded kernel part: its pinned maps.
 type Kernel struct {
+	set      set // that acts
 	maps     map[string]*ebpf.Map
 	shared   *shared       // nil: not mapped yet
 	identify *ebpf.Program // nil until it is needed
@@ -101,7 +101,8 @@ func Load(ctx context.Context, opts Options) (k *Kernel, err error) {
 // silent is set by scripts/bench when it links: denials are then counted and not told.
 var silent string
 
-func load(ctx context.Context, opts Options) (*Kernel, error) {
+// programSpec is what this kernel gets of the embedded programs.
+func programSpec() (*ebpf.CollectionSpec, error) {
 	spec, err := bpf.LoadJail()
 	if err != nil {
 		return nil, fmt.Errorf("embedded programs: %w", err)
@@ -126,20 +127,28 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 	if err := setattrLayout(spec); err != nil {
 		return nil, err
 	}
-	if opts.MaxDomains != 0 {
-		spec.Maps["domains"].MaxEntries = opts.MaxDomains
-	}
 	if silent != "" {
 		if err := spec.Variables[bpf.JailVarSilent].Set(uint32(1)); err != nil {
 			return nil, err
 		}
+	}
+	return spec, nil
+}
+
+func load(ctx context.Context, opts Options) (*Kernel, error) {
+	spec, err := programSpec()
+	if err != nil {
+		return nil, err
+	}
+	if opts.MaxDomains != 0 {
+		spec.Maps["domains"].MaxEntries = opts.MaxDomains
 	}
 	coll, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return nil, fmt.Errorf("programs: %w", translate(err))
 	}
 	defer coll.Close()
-	k := &Kernel{maps: make(map[string]*ebpf.Map)}
+	k := &Kernel{set: firstSet(), maps: make(map[string]*ebpf.Map)}
 	for name, m := range coll.Maps {
 		if strings.HasPrefix(name, ".") { // constants: they live with the programs
 			continue
@@ -147,15 +156,19 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 		k.maps[name] = m
 		delete(coll.Maps, name)
 	}
-	types := make(map[string]ebpf.AttachType)
-	for name, prog := range spec.Programs {
-		types[name] = prog.AttachType
-	}
-	if err := k.bringUp(ctx, opts, coll, types); err != nil {
+	if err := k.bringUp(ctx, opts, coll, attachTypes(spec)); err != nil {
 		_ = k.Close()
 		return nil, err
 	}
 	return k, nil
+}
+
+func attachTypes(spec *ebpf.CollectionSpec) map[string]ebpf.AttachType {
+	types := make(map[string]ebpf.AttachType)
+	for name, prog := range spec.Programs {
+		types[name] = prog.AttachType
+	}
+	return types
 }
 
 // storageAlwaysAnswers tells whether task storage serves LSM programs at any time. On
@@ -172,7 +185,7 @@ func storageAlwaysAnswers() bool {
 
 // bringUp takes loaded programs and maps to an open door.
 func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collection, types map[string]ebpf.AttachType) error {
-	if err := k.setControl(bpf.JailControl{Abi: uint32(bpf.JailAbiABI_VERSION), Instance: instance}); err != nil {
+	if err := k.setControl(bpf.JailControl{Abi: uint32(bpf.JailAbiABI_VERSION), Instance: k.set.number}); err != nil {
 		return err
 	}
 	if err := k.setUnknown(); err != nil {
@@ -222,7 +235,7 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := k.setControl(c); err != nil {
 		return err
 	}
-	return tell(bpf.JailEventKindEVENT_LOAD, uint32(len(opts.Roles)))
+	return k.tell(bpf.JailEventKindEVENT_LOAD, uint32(len(opts.Roles)))
 }
 
 // setattrLayout tells the programs where inode_setattr has its dentry: 6.7 put an
@@ -288,69 +301,46 @@ func attachOne(prog *ebpf.Program, how ebpf.AttachType) (link.Link, error) {
 }
 
 func (k *Kernel) pin(links map[string]link.Link, programs map[string]*ebpf.Program) error {
-	dir := linkDir(instance)
-	for _, d := range []string{Dir, mapsDir, progsDir, linksDir, dir} {
-		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-			return err
-		}
+	if err := k.set.makeDirs(); err != nil {
+		return err
 	}
-	for name, m := range k.maps {
-		if err := m.Pin(filepath.Join(mapsDir, name)); err != nil {
-			return fmt.Errorf("pin map %s: %w", name, translate(err))
-		}
+	if err := k.pinMaps(k.set); err != nil {
+		return err
 	}
-	for _, name := range pinnedPrograms {
-		if err := programs[name].Pin(filepath.Join(progsDir, name)); err != nil {
-			return fmt.Errorf("pin program %s: %w", name, translate(err))
-		}
+	if err := pinPrograms(k.set, programs); err != nil {
+		return err
 	}
 	for name, l := range links {
-		if err := l.Pin(filepath.Join(dir, name)); err != nil {
+		if err := l.Pin(filepath.Join(k.set.dir(linksDir), name)); err != nil {
 			return fmt.Errorf("pin link %s: %w", name, translate(err))
 		}
 	}
-	return nil
-}
-
-func linkDir(instance uint32) string {
-	return filepath.Join(linksDir, fmt.Sprint(instance))
+	return k.set.markWhole(len(links))
 }
 
 // Open opens what is pinned. [ErrNotLoaded] when nothing is, [ErrABI] when it belongs
 // to another version.
 func Open() (*Kernel, error) {
-	if os.Geteuid() != 0 {
-		return nil, fmt.Errorf("%s: %w", Dir, ErrNotRoot)
-	}
-	entries, err := os.ReadDir(mapsDir)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, ErrNotLoaded
-	case err != nil:
+	k, err := open()
+	if err != nil {
 		return nil, err
 	}
-	k := &Kernel{maps: make(map[string]*ebpf.Map)}
-	for _, e := range entries {
-		m, err := ebpf.LoadPinnedMap(filepath.Join(mapsDir, e.Name()), nil)
-		if err != nil {
-			_ = k.Close()
-			return nil, fmt.Errorf("pinned map %s: %w", e.Name(), translate(err))
-		}
-		k.maps[e.Name()] = m
-	}
-	if k.maps["control_block"] == nil {
-		_ = k.Close()
-		return nil, ErrNotLoaded
-	}
 	c, err := k.control()
-	if err == nil && c.Abi != uint32(bpf.JailAbiABI_VERSION) {
-		err = fmt.Errorf("ABI %d, this program speaks %d: %w", c.Abi, bpf.JailAbiABI_VERSION, ErrABI)
+	if err == nil {
+		err = checkABI(c.Abi)
 	}
 	if err != nil {
 		_ = k.Close()
 		return nil, err
 	}
 	return k, nil
+}
+
+func checkABI(pinned uint32) error {
+	if pinned == uint32(bpf.JailAbiABI_VERSION) {
+		return nil
+	}
+	return fmt.Errorf("ABI %d, this program speaks %d: %w", pinned, bpf.JailAbiABI_VERSION, ErrABI)
 }
 
 // Close gives back the descriptors. Enforcement goes on.

@@ -113,7 +113,7 @@ func TestInterruptedLoadIsRemovedAndDoneAgain(t *testing.T) {
 	if err := k.setControl(c); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(linkDir(instance) + "/file_open"); err != nil {
+	if err := os.Remove(k.set.dir(linksDir) + "/file_open"); err != nil {
 		t.Fatal(err)
 	}
 	again, err := Load(t.Context(), Options{Roles: profiles.Builtins().Roles()})
@@ -128,7 +128,7 @@ func TestInterruptedLoadIsRemovedAndDoneAgain(t *testing.T) {
 
 func TestLostPinIsNotWhole(t *testing.T) {
 	k := testKernel(t)
-	pin := linkDir(instance) + "/net_bind"
+	pin := k.set.dir(linksDir) + "/net_bind"
 	kept, err := link.LoadPinnedLink(pin, nil)
 	if err != nil {
 		t.Fatal(err)

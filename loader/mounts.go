@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 
@@ -171,7 +170,7 @@ func (k *Kernel) refreshMounts() error {
 		return err
 	}
 	// Counted before the table is read: what is mounted from here on, the next time sees.
-	now, err := countMounts()
+	now, err := k.countMounts()
 	if err != nil || atomic.LoadUint64(&s.control.Mounts) == now {
 		return err
 	}
@@ -191,10 +190,10 @@ func (k *Kernel) refreshMounts() error {
 }
 
 // countMounts is the kernel's count of the changes of process 1's mount table.
-func countMounts() (uint64, error) {
-	prog, err := ebpf.LoadPinnedProgram(filepath.Join(progsDir, "mounts_count"), nil)
+func (k *Kernel) countMounts() (uint64, error) {
+	prog, err := k.program("mounts_count")
 	if err != nil {
-		return 0, fmt.Errorf("pinned program mounts_count: %w", translate(err))
+		return 0, err
 	}
 	defer prog.Close()
 	var count uint64

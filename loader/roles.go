@@ -51,7 +51,7 @@ func (k *Kernel) Reload(roles []*profiles.Role) error {
 	if err := k.InstallRoles(roles); err != nil {
 		return err
 	}
-	return tell(bpf.JailEventKindEVENT_RELOAD, uint32(len(roles)))
+	return k.tell(bpf.JailEventKindEVENT_RELOAD, uint32(len(roles)))
 }
 
 // installRoles does it under the lock.

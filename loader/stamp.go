@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -70,18 +69,18 @@ func (k *Kernel) Stamp(ctx context.Context, s Stamp) (err error) {
 		}
 	}
 	key := uint32(s.PID)
-	if err := putStamp(ctx, stamps, key, value); err != nil {
+	if err := k.putStamp(ctx, stamps, key, value); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, endStamp(key)) }()
+	defer func() { err = errors.Join(err, k.endStamp(key)) }()
 	if s.Tree {
-		if value, err = look(stamps, key, value); err != nil {
+		if value, err = k.look(stamps, key, value); err != nil {
 			return err
 		}
 	}
 	for range stampPasses {
 		before := value
-		if err := pass(); err != nil {
+		if err := k.pass(); err != nil {
 			return err
 		}
 		if err := stamps.Lookup(key, &value); err != nil {
@@ -106,14 +105,14 @@ func (k *Kernel) Stamp(ctx context.Context, s Stamp) (err error) {
 
 // look sees whether the process would be refused before anything of it is stamped: the
 // first pass learns its memory, the second who shares that.
-func look(stamps *ebpf.Map, key uint32, value bpf.JailStamp) (bpf.JailStamp, error) {
+func (k *Kernel) look(stamps *ebpf.Map, key uint32, value bpf.JailStamp) (bpf.JailStamp, error) {
 	flags := value.Flags
 	value.Flags |= uint32(bpf.JailStampFlagSTAMP_LOOK)
 	if err := stamps.Update(key, value, ebpf.UpdateExist); err != nil {
 		return value, fmt.Errorf("stamps: %w", err)
 	}
 	for range 2 {
-		if err := pass(); err != nil {
+		if err := k.pass(); err != nil {
 			return value, err
 		}
 	}
@@ -132,7 +131,7 @@ func look(stamps *ebpf.Map, key uint32, value bpf.JailStamp) (bpf.JailStamp, err
 
 // putStamp waits for its turn where the same process is being enrolled already. What a
 // killed enroller left for an earlier process of that id is cleared.
-func putStamp(ctx context.Context, stamps *ebpf.Map, key uint32, value bpf.JailStamp) error {
+func (k *Kernel) putStamp(ctx context.Context, stamps *ebpf.Map, key uint32, value bpf.JailStamp) error {
 	for range stampPasses {
 		err := stamps.Update(key, value, ebpf.UpdateNoExist)
 		if err == nil || !errors.Is(err, ebpf.ErrKeyExist) {
@@ -140,7 +139,7 @@ func putStamp(ctx context.Context, stamps *ebpf.Map, key uint32, value bpf.JailS
 		}
 		var held bpf.JailStamp
 		if stamps.Lookup(key, &held) == nil && held.Start != value.Start {
-			_ = endStamp(key)
+			_ = k.endStamp(key)
 			continue
 		}
 		select {
@@ -149,21 +148,21 @@ func putStamp(ctx context.Context, stamps *ebpf.Map, key uint32, value bpf.JailS
 		case <-time.After(stampPause):
 		}
 	}
-	_ = endStamp(key) // its enroller is no more
+	_ = k.endStamp(key) // its enroller is no more
 	return Refusal(bpf.JailRefusalREFUSED_BUSY)
 }
 
 // pass lets the pinned iterator visit every thread once.
-func pass() error {
-	_, err := readIterator("stamp_iter")
+func (k *Kernel) pass() error {
+	_, err := k.readIterator("stamp_iter")
 	return err
 }
 
 // endStamp gives back what a stamp holds.
-func endStamp(key uint32) error {
-	prog, err := ebpf.LoadPinnedProgram(filepath.Join(progsDir, "stamp_end"), nil)
+func (k *Kernel) endStamp(key uint32) error {
+	prog, err := k.program("stamp_end")
 	if err != nil {
-		return fmt.Errorf("pinned program stamp_end: %w", translate(err))
+		return err
 	}
 	defer prog.Close()
 	var arg [4]byte

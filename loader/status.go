@@ -17,8 +17,11 @@ import (
 // Status is the state of the kernel part.
 type Status struct {
 	Loaded   bool     `json:"loaded"`
-	Whole    bool     `json:"whole"` // every mandatory program is attached and the door is open
-	Open     bool     `json:"open"`  // enrollment is open
+	Current  bool     `json:"current"` // the programs are those of this jail, and no upgrade is unfinished
+	Set      uint32   `json:"set"`     // number of the set of programs that acts
+	Inert    []uint32 `json:"inert"`   // sets that are attached and do not act: of upgrades
+	Whole    bool     `json:"whole"`   // every mandatory program is attached and the door is open
+	Open     bool     `json:"open"`    // enrollment is open
 	Sealed   bool     `json:"sealed"`
 	ABI      uint32   `json:"abi"`
 	Programs []string `json:"programs"`
@@ -41,7 +44,18 @@ func (k *Kernel) Status() (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Loaded: true, Open: c.Door == 1, Sealed: c.Sealed == 1, ABI: c.Abi}
+	s := Status{Loaded: true, Open: c.Door == 1, Sealed: c.Sealed == 1, ABI: c.Abi, Set: k.set.number}
+	_, second := acts(c.Instance)
+	s.Current = k.set.mine() && second == 0
+	sets, err := pinnedSets()
+	if err != nil {
+		return s, err
+	}
+	for _, other := range sets {
+		if other != k.set && other.number != second {
+			s.Inert = append(s.Inert, other.number)
+		}
+	}
 	if s.Programs, s.Missing, err = k.pinned(); err != nil {
 		return s, err
 	}
@@ -109,8 +123,19 @@ func (k *Kernel) whole() error {
 	return nil
 }
 
-// pinned compares the pins with what this program would pin.
+// pinned compares the pins with what this program would pin, or, where another build's
+// programs act, with what that build said.
 func (k *Kernel) pinned() (programs, missing []string, err error) {
+	held, want, err := k.set.links()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !k.set.mine() {
+		if len(held) < want || want == 0 {
+			missing = append(missing, fmt.Sprintf("%d programs of build %s", want-len(held), k.set.build))
+		}
+		return held, missing, nil
+	}
 	spec, err := bpf.LoadJail()
 	if err != nil {
 		return nil, nil, err
@@ -120,7 +145,7 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 		if spec.Programs[name].Type == ebpf.Syscall { // run once, at load
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join(linkDir(instance), name)); err == nil {
+		if slices.Contains(held, name) {
 			programs = append(programs, name)
 		} else if !optionalHooks[spec.Programs[name].AttachTo] {
 			missing = append(missing, name)
@@ -134,21 +159,50 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 	return programs, missing, nil
 }
 
-// counters sums each counter over the CPUs.
+// counters sums each counter over the CPUs, and over the sets of programs that had a map of
+// their own for them.
 func (k *Kernel) counters() ([bpf.JailCounterCOUNTERS]uint64, error) {
 	var sums [bpf.JailCounterCOUNTERS]uint64
-	m, err := k.table("counters")
+	sets, err := pinnedSets()
 	if err != nil {
 		return sums, err
 	}
-	for i := range sums {
+	seen := make(map[ebpf.MapID]bool)
+	for _, s := range sets {
+		m, err := ebpf.LoadPinnedMap(filepath.Join(s.dir(mapsDir), "counters"), nil)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return sums, fmt.Errorf("pinned map counters: %w", translate(err))
+		}
+		err = addCounters(m, seen, sums[:])
+		_ = m.Close()
+		if err != nil {
+			return sums, err
+		}
+	}
+	return sums, nil
+}
+
+func addCounters(m *ebpf.Map, seen map[ebpf.MapID]bool, sums []uint64) error {
+	info, err := m.Info()
+	if err != nil {
+		return err
+	}
+	id, _ := info.ID()
+	if seen[id] {
+		return nil
+	}
+	seen[id] = true
+	for i := range min(len(sums), int(m.MaxEntries())) {
 		var perCPU []uint64
 		if err := m.Lookup(uint32(i), &perCPU); err != nil {
-			return sums, err
+			return err
 		}
 		for _, n := range perCPU {
 			sums[i] += n
 		}
 	}
-	return sums, nil
+	return nil
 }

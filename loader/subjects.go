@@ -33,7 +33,7 @@ type Membership struct {
 
 // Subjects lists the live subjects, by the pinned task iterator.
 func (k *Kernel) Subjects() ([]Subject, error) {
-	data, err := readIterator("subjects_iter")
+	data, err := k.readIterator("subjects_iter")
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +57,8 @@ func (k *Kernel) Subjects() ([]Subject, error) {
 }
 
 // readIterator runs a pinned task iterator over all tasks.
-func readIterator(name string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(linkDir(instance), name))
+func (k *Kernel) readIterator(name string) ([]byte, error) {
+	f, err := os.Open(filepath.Join(k.set.dir(linksDir), name))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrNotLoaded
 	}

@@ -180,9 +180,9 @@ func (k *Kernel) HasExecutable(f *os.File, e Entrance) (bool, error) {
 // says of a file is on some filesystems not what the kernel goes by.
 func (k *Kernel) askIdentity(f *os.File, op bpf.JailIdentifyOp, e bpf.JailEntrance) error {
 	if k.identify == nil {
-		prog, err := ebpf.LoadPinnedProgram(filepath.Join(progsDir, "identify"), nil)
+		prog, err := k.program("identify")
 		if err != nil {
-			return fmt.Errorf("pinned program identify: %w", translate(err))
+			return err
 		}
 		k.identify = prog
 	}

@@ -179,6 +179,8 @@ func eventText(e loader.Event) string {
 		add("%s", e.Object)
 	}
 	switch e.Kind {
+	case "upgrade":
+		add("set %d", e.Value)
 	case "load", "reload":
 		add("%d roles", e.Value)
 	case "denial":

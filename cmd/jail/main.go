@@ -51,6 +51,7 @@ type cli struct {
 	Load    loadCmd    `cmd:"" group:"kernel" help:"Load the kernel part with all roles."`
 	Unload  unloadCmd  `cmd:"" group:"kernel" help:"Remove the kernel part."`
 	Reload  reloadCmd  `cmd:"" group:"kernel" help:"Read the configuration again and install its roles."`
+	Upgrade upgradeCmd `cmd:"" group:"kernel" help:"Let this version's programs take over, without a gap."`
 	Status  statusCmd  `cmd:"" group:"kernel" help:"Tell whether the kernel part is whole."`
 	Doctor  doctorCmd  `cmd:"" group:"kernel" help:"Check everything that jail needs of this machine."`
 	Wrap    wrapCmd    `cmd:"" group:"jails" help:"Write a script that runs a command inside a jail."`

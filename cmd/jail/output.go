@@ -168,7 +168,7 @@ func hint(err error) string {
 	case errors.Is(err, loader.ErrNotSupported), errors.Is(err, loader.ErrNoEnforcement):
 		return "jail doctor lists everything that this machine lacks"
 	case errors.Is(err, loader.ErrABI):
-		return "unload it with the version that loaded it, or with jail unload --force"
+		return "jail upgrade lets this version take over"
 	case errors.Is(err, loader.ErrBusy):
 		return "jail ps lists them; jail unload --force sets them free"
 	case errors.Is(err, loader.ErrJailed):

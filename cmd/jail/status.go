@@ -36,6 +36,7 @@ func (c *statusCmd) Run(a *app) error {
 		for _, list := range []*[]string{&s.Programs, &s.Missing, &s.Lacking, &s.Orphaned} {
 			*list = append([]string{}, *list...)
 		}
+		s.Inert = append([]uint32{}, s.Inert...)
 		err = a.json(s)
 	} else {
 		a.printStatus(s)
@@ -81,7 +82,7 @@ func (o *output) printStatus(s loader.Status) {
 		{"enrollment", map[bool]string{true: "open", false: "closed"}[s.Open]},
 		{"sealed", yes(s.Sealed)},
 		{"abi", strconv.Itoa(int(s.ABI))},
-		{"programs", strconv.Itoa(len(s.Programs))},
+		{"programs", fmt.Sprintf("%d, set %d, %s", len(s.Programs), s.Set, map[bool]string{true: "of this version", false: "of another version: jail upgrade"}[s.Current])},
 		{"roles", strconv.Itoa(s.Roles)},
 		{"ad-hoc roles", strconv.Itoa(s.AdHoc)},
 		{"subjects", strconv.Itoa(s.Subjects)},
@@ -91,6 +92,9 @@ func (o *output) printStatus(s loader.Status) {
 		{"denied", strconv.FormatUint(s.Denied, 10)},
 		{"lost events", strconv.FormatUint(s.Lost, 10)},
 		{"faults", strconv.FormatUint(s.Faults, 10)},
+	}
+	if len(s.Inert) > 0 {
+		rows = append(rows, [2]string{"without effect", fmt.Sprintf("%d sets of programs, of earlier versions", len(s.Inert))})
 	}
 	if len(s.Missing) > 0 {
 		rows = append(rows, [2]string{"missing", strings.Join(s.Missing, ", ")})
