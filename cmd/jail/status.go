@@ -82,7 +82,7 @@ func (o *output) printStatus(s loader.Status) {
 		{"enrollment", map[bool]string{true: "open", false: "closed"}[s.Open]},
 		{"sealed", yes(s.Sealed)},
 		{"abi", strconv.Itoa(int(s.ABI))},
-		{"programs", fmt.Sprintf("%d, set %d, %s", len(s.Programs), s.Set, map[bool]string{true: "of this version", false: "of another version: jail upgrade"}[s.Current])},
+		{"programs", strconv.Itoa(len(s.Programs))},
 		{"roles", strconv.Itoa(s.Roles)},
 		{"ad-hoc roles", strconv.Itoa(s.AdHoc)},
 		{"subjects", strconv.Itoa(s.Subjects)},
@@ -92,6 +92,9 @@ func (o *output) printStatus(s loader.Status) {
 		{"denied", strconv.FormatUint(s.Denied, 10)},
 		{"lost events", strconv.FormatUint(s.Lost, 10)},
 		{"faults", strconv.FormatUint(s.Faults, 10)},
+	}
+	if !s.Current {
+		rows = append(rows, [2]string{"version", "another's programs act, or an upgrade is unfinished: jail upgrade"})
 	}
 	if len(s.Inert) > 0 {
 		rows = append(rows, [2]string{"without effect", fmt.Sprintf("%d sets of programs, of earlier versions", len(s.Inert))})

@@ -238,7 +238,7 @@ var launcherRows = []struct {
 				t.Errorf("%s: %v %v", file, info, err)
 			}
 		}
-		pins, _ := filepath.Glob("/sys/fs/bpf/jail/maps/*")
+		pins, _ := filepath.Glob("/sys/fs/bpf/jail/maps/*/*")
 		for _, pin := range pins {
 			if info, err := os.Stat(pin); err != nil || info.Mode().Perm()&0o077 != 0 {
 				t.Errorf("%s: %v %v", pin, info.Mode(), err)
