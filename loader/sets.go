@@ -34,30 +34,32 @@ func (s set) dir(of string) string { return filepath.Join(of, s.String()) }
 // mine tells whether this program carries the set.
 func (s set) mine() bool { return s.build == bpf.Build() }
 
-// wholePrefix begins the name of the directory that says how many links a set has; made
-// when all of them are pinned.
+// wholePrefix begins the name of the directory, beside the set's programs, that says how
+// many links it has; made when all of them are pinned.
 const wholePrefix = "whole-"
 
 // links lists what the set has pinned of its links, and how many it should; 0: that was
 // never said, so they never were whole.
 func (s set) links() (names []string, want int, err error) {
-	entries, err := os.ReadDir(s.dir(linksDir))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, 0, err
-	}
-	for _, e := range entries {
-		if number, ok := strings.CutPrefix(e.Name(), wholePrefix); ok {
-			want, _ = strconv.Atoi(number)
-			continue
+	for _, of := range []string{linksDir, progsDir} {
+		entries, err := os.ReadDir(s.dir(of))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, 0, err
 		}
-		names = append(names, e.Name())
+		for _, e := range entries {
+			if number, ok := strings.CutPrefix(e.Name(), wholePrefix); ok {
+				want, _ = strconv.Atoi(number)
+			} else if of == linksDir {
+				names = append(names, e.Name())
+			}
+		}
 	}
 	return names, want, nil
 }
 
 // markWhole notes that all links are pinned.
 func (s set) markWhole(links int) error {
-	err := os.Mkdir(filepath.Join(s.dir(linksDir), wholePrefix+strconv.Itoa(links)), 0o700)
+	err := os.Mkdir(filepath.Join(s.dir(progsDir), wholePrefix+strconv.Itoa(links)), 0o700)
 	if errors.Is(err, os.ErrExist) {
 		err = nil
 	}
