@@ -9,8 +9,8 @@
 #define JAIL_ABI_H
 
 enum abi {
-	ABI_VERSION = 3,
-	ABI_OLDEST = 3,	     /* `jail upgrade` takes over what this version and later ones made */
+	ABI_VERSION = 4,
+	ABI_OLDEST = 4,	     /* `jail upgrade` takes over what this version and later ones made */
 	INSTANCE_SHIFT = 16, /* of the second set in control.instance */
 	INSTANCE_MASK = 0xffff,
 	ROLE_DEPTH = 8,	      /* roles stacked on one subject */
@@ -38,6 +38,8 @@ enum role_flag {
 	ALLOW_MEMFD_EXEC = 1 << 10,
 	ALLOW_JIT = 1 << 11,
 	REQUIRE_SIGNATURE = 1 << 12,
+	ALLOW_USERFAULTFD = 1 << 13,
+	ALLOW_KEYS = 1 << 14,
 	MODE_PERMISSIVE = 1 << 30, /* report, do not refuse */
 	OPEN_TO_ALL = 1U << 31,	   /* users = ["*"]: any caller may enter */
 };
@@ -73,7 +75,9 @@ enum start_kind {
 	START_DEVICE = 0,  /* s_dev of a mounted filesystem */
 	START_MAGIC = 1,   /* s_magic of a filesystem that is judged by its type (proc, sysfs...) */
 	START_CHARDEV = 2, /* rdev of a harmless character device: the state IS the file's own */
-	START_UNIX = 4,	   /* added to the others: of the automaton for UNIX sockets */
+	START_OPEN_CHAR = 3,  /* rdev of a character device that the role names under `devices` */
+	START_UNIX = 4,	      /* added to the others: of the automaton for UNIX sockets */
+	START_OPEN_BLOCK = 8, /* as START_OPEN_CHAR, of a block device */
 };
 
 /* What the accept words of unix_* and name_* say, in enum access bits. */
@@ -149,6 +153,7 @@ struct policy {
 	__u32 starts; /* added to the kinds of start keys: START_UNIX, in a view for UNIX sockets */
 	__u32 starts_at; /* struct table_start, for whoever takes the policy away */
 	__u32 starts_len;
+	__u64 capabilities; /* bit n: capability n may be used though the jail gates it */
 };
 
 /* An entry that a policy has in the start map, noted in its tables. */
@@ -591,7 +596,25 @@ enum op {
 	OP_ACL = 32,
 	OP_FILEATTR = 33,    /* chattr and the like */
 	OP_URING_CREDS = 34, /* an io_uring request under registered credentials */
-	OP_COUNT = 35,
+	OP_GUARD = 35,	     /* change what the jail rests on */
+	OP_DEVICE = 36,	     /* a device that is not harmless */
+	OP_KERNEL = 37,	     /* write what the kernel is steered by */
+	OP_PROC = 38,	     /* another process's entry of /proc */
+	OP_MOUNT = 39,	     /* over or from a place that the jail rests on */
+	OP_USERNS = 40,
+	OP_MODULE = 41,
+	OP_SIGNAL = 42,
+	OP_PRIORITY = 43, /* priority, limits, scheduling, process group, pages */
+	OP_IPC = 44,
+	OP_IOCTL = 45,
+	OP_MAP_EXEC = 46,
+	OP_PERF = 47,
+	OP_SYSLOG = 48,
+	OP_KEY = 49,
+	OP_SET_ID_BIT = 50,
+	OP_USERFAULTFD = 51,
+	OP_OWNER = 52, /* who gets a descriptor's signals */
+	OP_COUNT = 53,
 };
 
 /* Why a verdict fell, where no rule and no flag did it. Rule numbers count from 1. */
@@ -611,6 +634,7 @@ enum reason {
 	REASON_NO_GAIN = 12,
 	REASON_MORE = 13,   /* the new name would grant more than the old one */
 	REASON_FOLDED = 14, /* the filesystem takes other spellings for the same name */
+	REASON_GUARD = 15,  /* what the jail itself rests on: closed to every subject */
 };
 
 enum {
@@ -662,6 +686,32 @@ enum counter {
 	COUNT_SUPPRESSED = 5, /* denials over the limit of their domain */
 	COUNT_WOULD_DENY = 6, /* refused by a permissive role, that is, not refused */
 	COUNTERS = 7,
+};
+
+/* What the jail rests on: key and value of the guarded map. */
+struct guard_key {
+	__u64 ino;
+	__u32 device; /* s_dev */
+	__u32 generation;
+};
+
+enum guard_flag {
+	GUARD_TREE = 1 << 0,  /* this file, or this directory and all beneath it */
+	GUARD_ABOVE = 1 << 1, /* a directory above: not moved, removed or mounted over */
+};
+
+/* Kinds of the guarded_objects map; key: kind << 32 | id. */
+enum guard_object {
+	GUARD_MAP = 1,
+	GUARD_PROGRAM = 2,
+	GUARD_LINK = 3,
+};
+
+/* What the descriptor iterator prints for each path descriptor of its reader. */
+struct path_identity {
+	struct guard_key key;
+	__u32 fd;
+	__u32 pad;
 };
 
 /* What the task iterator prints for each subject. */

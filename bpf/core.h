@@ -30,6 +30,18 @@ static __always_inline int earlier(int ret)
 	return ret;
 }
 
+/*
+ * Some hooks pass NULL. From 6.2 on the verifier takes their arguments for pointers that
+ * never are, and drops the question; so a copy is asked.
+ */
+static __always_inline int is_null(const void *pointer)
+{
+	__u64 copy = 1;
+
+	bpf_probe_read_kernel(&copy, sizeof(copy), &pointer);
+	return !copy;
+}
+
 static __always_inline struct control *get_control(void)
 {
 	__u32 key = CONTROL_KEY;
@@ -50,6 +62,14 @@ static __always_inline void count(__u32 which)
 
 	if (n)
 		(*n)++;
+}
+
+/* A verdict, in the two values that the verifier can tell: see refuse_as(). */
+static __always_inline int errno_of(int err)
+{
+	if (!err)
+		return 0;
+	return err == -EPERM ? -EPERM : -EACCES;
 }
 
 /*
@@ -179,12 +199,32 @@ static __always_inline __u64 mounts_now(const struct control *c)
 	return init ? BPF_CORE_READ(init, nsproxy, mnt_ns, event) : 0;
 }
 
+/* A set of capabilities as one number: the kernel changed its members. */
+#define CAPABILITIES(cred, set)                                                                    \
+	({                                                                                         \
+		__u64 bits_ = 0;                                                                   \
+		bpf_probe_read_kernel(&bits_, sizeof(bits_),                                       \
+				      __builtin_preserve_access_index(&(cred)->set));              \
+		bits_;                                                                             \
+	})
+
 /* The kernel acts for the task under other credentials (overlayfs). */
 static __always_inline int borrowed_creds(void)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 
 	return t->cred != t->real_cred;
+}
+
+/*
+ * The same, and not at the task's own wish: a thread that polls several io_uring rings
+ * puts on the credentials of each ring's maker.
+ */
+static __always_inline int lent_creds(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	return !(t->flags & PF_IO_WORKER) && t->cred != t->real_cred;
 }
 
 /*
@@ -245,6 +285,31 @@ static __always_inline __u32 granted_from(const struct subject *s)
 	return from;
 }
 
+/* The maker of the socket is within the subject's reach: see reaches(). */
+static __always_inline int made_within(const struct subject *actor, const struct owner *owner)
+{
+	if (!owner || actor->depth > owner->depth)
+		return 0;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= actor->depth)
+			break;
+		if (actor->list[i].domain != owner->domain[i] ||
+		    actor->list[i].role != owner->role[i])
+			return 0;
+	}
+	return 1;
+}
+
+/* Whose it is that the subject makes. */
+static __always_inline void own(struct owner *o, const struct subject *s)
+{
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		o->domain[i] = s->list[i].domain;
+		o->role[i] = s->list[i].role;
+	}
+	o->depth = s->depth;
+}
+
 /* What is asked: who wants to do what to which object. */
 struct query {
 	__u32 port; /* from here to addr: as in struct event */
@@ -297,10 +362,11 @@ static __always_inline int refuse_as(struct subject *s, struct query *q, struct 
 {
 	count(permissive ? COUNT_WOULD_DENY : COUNT_DENIED);
 	if (q->reason != REASON_RULE && q->reason != REASON_FAMILY && q->reason != REASON_REACH &&
-	    q->reason != REASON_ENROLL && q->reason != REASON_NO_GAIN)
+	    q->reason != REASON_ENROLL && q->reason != REASON_NO_GAIN && q->reason != REASON_GUARD)
 		count(COUNT_FAULT);
 	q->error = error;
 	q->permissive = permissive;
+	opaque(p); /* or "is it NULL" becomes a flag, which 6.1's verifier does not tie to p */
 	if (!q->quiet && !silent)
 		report_denial(s, q, m, p ? p->id : 0);
 	if (permissive)
@@ -355,6 +421,12 @@ static __always_inline int flag_verdict(struct subject *s, struct policy *p, str
 	return (p->flags & q->access) == q->access;
 }
 
+/* The capability q->value, or a flag that opens it as well. */
+static __always_inline int capability_verdict(struct subject *s, struct policy *p, struct query *q)
+{
+	return ((p->capabilities >> (q->value & 63)) & 1) || (q->access && (p->flags & q->access));
+}
+
 /* Every role of the subject only reports. */
 static __always_inline __u32 all_report_only(struct subject *s)
 {
@@ -381,6 +453,26 @@ static __always_inline int refuse_always(struct subject *s, struct query *q, __u
 	q->reason = reason;
 	q->rule = 0;
 	return refuse_as(s, q, &s->list[last], policy_of(&s->list[last]), error, permissive);
+}
+
+/* decide() for what a role must name and permissive mode does not open. */
+static __always_inline int hard_decide(struct subject *s, struct query *q, verdict_fn verdict,
+				       int error)
+{
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		struct policy *p;
+
+		if (i >= s->depth)
+			break;
+		p = policy_of(&s->list[i]);
+		q->member = i;
+		if (p && verdict(s, p, q))
+			continue;
+		q->rule = 0;
+		q->reason = REASON_GUARD;
+		return refuse_as(s, q, &s->list[i], p, error, 0);
+	}
+	return 0;
 }
 
 #endif

@@ -434,6 +434,21 @@ static __always_inline int refuse_enroll(__u32 why, __u32 role, __u64 pod)
 	return -EPERM; /* the verifier does not know what a global function returns */
 }
 
+/* Another file as the process's program: its code is mapped without asking again. Global:
+ * its stack is not under that of what follows in the hook. */
+__noinline int exe_allowed(__u32 option, __u32 op)
+{
+	struct query q = { .op = OP_CAPABLE,
+			   .value = CAP_CHECKPOINT_RESTORE,
+			   .granted = ROLE_DEPTH };
+	struct subject *s;
+
+	if (option != PR_SET_MM || (op != PR_SET_MM_EXE_FILE && op != PR_SET_MM_MAP))
+		return 1;
+	s = current_subject();
+	return !s || !decide(s, s->depth, &q, capability_verdict, EPERM);
+}
+
 SEC("lsm.s/task_prctl")
 int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, unsigned long arg4,
 	     unsigned long arg5, int ret)
@@ -443,6 +458,8 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 	struct subject *s;
 	__u32 why;
 
+	if (!exe_allowed(option, op))
+		return -EPERM;
 	/* -ENOSYS is the hook's "no opinion" */
 	if (option != PRCTL_JAIL || !acting())
 		return earlier(ret);

@@ -4,6 +4,7 @@
  *
  *   bprm_check_security    each pass: the script, its interpreter, the binary
  *   bprm_creds_from_file   set-id bits and file capabilities, after they were applied
+ *   mmap_file, file_mprotect   code mapped into a running program
  */
 #ifndef JAIL_EXEC_H
 #define JAIL_EXEC_H
@@ -11,6 +12,11 @@
 #include "core.h"
 #include "file.h"
 #include "ways.h"
+
+static __always_inline int memory_verdict(struct subject *s, struct policy *p, struct query *q)
+{
+	return q->member >= q->granted || (p->flags & q->access) == q->access;
+}
 
 SEC("lsm/bprm_check_security")
 int BPF_PROG(exec_check, struct linux_binprm *bprm, int ret)
@@ -33,6 +39,16 @@ int BPF_PROG(exec_check, struct linux_binprm *bprm, int ret)
 	q.granted = granted_from(s);
 	dentry = bprm->file->f_path.dentry;
 	q.pathless = pathless(dentry);
+	if (q.pathless) {
+		/* A memfd: for roles that name it, and for the one exec of those entered. */
+		int err;
+
+		q.access = ALLOW_MEMFD_EXEC;
+		err = decide(s, depth, &q, memory_verdict, EACCES);
+		if (err)
+			return err;
+		q.access = ACCESS_EXEC;
+	}
 	return file_decide(s, depth, &q, dentry);
 }
 
@@ -40,14 +56,9 @@ int BPF_PROG(exec_check, struct linux_binprm *bprm, int ret)
 static __always_inline int gains(const struct cred *old, const struct cred *new,
 				 struct inode *inode)
 {
-	__u64 had = 0, has = 0;
 	__u16 mode = inode->i_mode;
 
-	bpf_probe_read_kernel(&had, sizeof(had),
-			      __builtin_preserve_access_index(&old->cap_permitted));
-	bpf_probe_read_kernel(&has, sizeof(has),
-			      __builtin_preserve_access_index(&new->cap_permitted));
-	if (has & ~had)
+	if (CAPABILITIES(new, cap_permitted) & ~CAPABILITIES(old, cap_permitted))
 		return 1;
 	if (new->euid.val != old->euid.val || new->egid.val != old->egid.val)
 		return 1;
@@ -83,6 +94,87 @@ int BPF_PROG(exec_gain, struct linux_binprm *bprm, struct file *file, int ret)
 	flags = s->staged ? s->staged_flags : s->flags;
 	q.value = flags & SUBJECT_NO_GAIN;
 	return decide(s, depth, &q, gain_verdict, EPERM);
+}
+
+/*
+ * Code from a file: `m`, or `x`, on it. What exec itself maps was judged by exec: the
+ * program, and the ELF interpreter when it was opened.
+ */
+static __always_inline int map_code(struct subject *s, struct query *q, struct file *file)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct dentry *dentry;
+
+	if (inode == BPF_CORE_READ(t, mm, exe_file, f_inode))
+		return 0;
+	dentry = BPF_CORE_READ(file, f_path.dentry);
+	if (pathless(dentry)) {
+		/* memfd, System V shared memory: no file to judge */
+		q->access = ALLOW_MEMFD_EXEC;
+		return decide(s, s->depth, q, flag_verdict, EACCES);
+	}
+	q->access = ACCESS_EXEC | ACCESS_MAP;
+	q->alternative = 1;
+	return file_decide(s, s->depth, q, dentry);
+}
+
+/* Memory that a program wrote and means to run. Global, and with the caller's query: stack
+ * is scarce. */
+__noinline int made_code(struct subject *s, struct query *q)
+{
+	if (!s || !q)
+		return -EACCES;
+	q->access = ALLOW_JIT;
+	return decide(s, s->depth, q, flag_verdict, EACCES);
+}
+
+SEC("lsm/mmap_file")
+int BPF_PROG(exec_mmap, struct file *file, unsigned long reqprot, unsigned long prot,
+	     unsigned long flags, int ret)
+{
+	struct query q = { .op = OP_MAP_EXEC, .granted = ROLE_DEPTH };
+	struct subject *s;
+	int err = 0;
+
+	if (ret)
+		return earlier(ret);
+	/* prot has what READ_IMPLIES_EXEC added */
+	if (!(prot & PROT_EXEC))
+		return 0;
+	s = current_subject();
+	if (!s)
+		return 0;
+	if (!file || is_null(file))
+		return errno_of(made_code(s, &q));
+	if (prot & PROT_WRITE)
+		err = made_code(s, &q);
+	return errno_of(err ? err : map_code(s, &q, file));
+}
+
+SEC("lsm/file_mprotect")
+int BPF_PROG(exec_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot,
+	     int ret)
+{
+	struct query q = { .op = OP_MAP_EXEC, .granted = ROLE_DEPTH };
+	struct subject *s;
+	struct file *file;
+	int err = 0;
+
+	if (ret)
+		return earlier(ret);
+	if (!(prot & PROT_EXEC))
+		return 0;
+	s = current_subject();
+	if (!s)
+		return 0;
+	file = BPF_CORE_READ(vma, vm_file);
+	/* Without a file, or with pages that were written since they were mapped. */
+	if (!file || BPF_CORE_READ(vma, anon_vma) || (prot & PROT_WRITE))
+		err = made_code(s, &q);
+	if (err || !file)
+		return errno_of(err);
+	return errno_of(map_code(s, &q, file));
 }
 
 #endif

@@ -19,6 +19,7 @@
 #define JAIL_FILE_H
 
 #include "core.h"
+#include "guard.h"
 
 /* The kernel's own seqlock over renames; its count is odd while one is under way.
  * Typeless: read by address. */
@@ -546,7 +547,8 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	struct query q = { .op = OP_OPEN, .granted = ROLE_DEPTH };
 	struct dentry *dentry;
 	struct subject *s;
-	__u32 depth;
+	__u32 depth, wanted = ACCESS_READ;
+	int err;
 
 	if (ret)
 		return earlier(ret);
@@ -554,6 +556,16 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	if (!s)
 		return 0;
 	dentry = file->f_path.dentry;
+	/* Also on the lower layers of an overlay. */
+	if ((file->f_mode & FMODE_WRITE) || (file->f_flags & (O_TRUNC | O_TMPFILE_FLAG)))
+		wanted = ACCESS_WRITE;
+	err = guard_file(s, &q, dentry, wanted);
+	if (err)
+		return errno_of(err);
+	q.op = OP_OPEN;
+	q.access = 0;
+	q.value = 0;
+	q.leaf = 0;
 	if (backs(file) || pathless(dentry))
 		return 0;
 	depth = s->depth;
@@ -581,34 +593,70 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	return file_decide(s, depth, &q, dentry);
 }
 
-/* A change of what is at a dentry's name, or of the name itself. */
+static __always_inline int judge_change(struct subject *s, struct query *q, struct dentry *dentry,
+					__u32 op)
+{
+	if (pathless(dentry))
+		return 0;
+	q->op = op;
+	q->access = ACCESS_WRITE;
+	return file_decide(s, s->depth, q, dentry);
+}
+
+/* A change of what is at a dentry's name, or of the name itself. What is self-protection's
+ * in it comes by the inode_* hooks, for each layer of an overlay. */
 static __always_inline int file_change(struct dentry *dentry, __u32 op, int ret)
 {
-	struct query q = { .op = op, .access = ACCESS_WRITE, .granted = ROLE_DEPTH };
+	struct query q = { .granted = ROLE_DEPTH };
 	struct subject *s;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s || pathless(dentry))
-		return 0;
-	return file_decide(s, s->depth, &q, dentry);
+	return s ? judge_change(s, &q, dentry, op) : 0;
 }
 
 /* A change of an inode's metadata. A file that has lost its last name is nobody's but
  * its holders': an O_TMPFILE gets its mode before its name. */
-static __always_inline int file_attribute(struct dentry *dentry, __u32 op, int ret)
+static __always_inline int judge_attribute(struct subject *s, struct query *q,
+					   struct dentry *dentry, __u32 op)
 {
 	struct inode *inode;
 
-	if (ret)
-		return earlier(ret);
-	if (!current_subject() || stacked())
+	if (stacked())
 		return 0;
 	inode = BPF_CORE_READ(dentry, d_inode);
 	if (!inode || !BPF_CORE_READ(inode, i_nlink))
 		return 0;
-	return file_change(dentry, op, 0);
+	return judge_change(s, q, dentry, op);
+}
+
+static __always_inline int file_attribute(struct dentry *dentry, __u32 op, int ret)
+{
+	struct query q = { .granted = ROLE_DEPTH };
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	return s ? judge_attribute(s, &q, dentry, op) : 0;
+}
+
+/* The same, self-protection first: for the inode_* hooks, which have one program each. */
+static __always_inline int guarded_attribute(struct dentry *dentry, __u32 op, int ret)
+{
+	struct query q = { .granted = ROLE_DEPTH };
+	struct subject *s;
+	int err;
+
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	if (!s)
+		return 0;
+	q.leaf = (__u64)dentry;
+	err = guard_inode(s, &q, 0);
+	return err ? errno_of(err) : judge_attribute(s, &q, dentry, op);
 }
 
 SEC("lsm/path_mknod")
@@ -673,9 +721,11 @@ const volatile __u32 setattr_dentry = 1;
 SEC("lsm/inode_setattr")
 int file_setattr(unsigned long long *ctx)
 {
+	struct query q = { .granted = ROLE_DEPTH };
 	struct dentry *dentry;
 	struct iattr *attr;
-	int ret;
+	struct subject *s;
+	int ret, err;
 
 	/* A load from a computed place in ctx would not verify: keep the two apart. */
 	if (setattr_dentry) {
@@ -689,42 +739,78 @@ int file_setattr(unsigned long long *ctx)
 		ret = ctx[2];
 		asm volatile("/* two */" : "+r"(dentry), "+r"(attr), "+r"(ret));
 	}
+	if (ret)
+		return earlier(ret);
+	s = current_subject();
+	if (!s)
+		return 0;
+	q.leaf = (__u64)dentry;
+	err = guard_inode(s, &q, 0);
+	if (!err && gives_set_id(dentry, attr))
+		err = setid_planted(s, &q);
+	if (err)
+		return errno_of(err);
 	/* Modes and owners come by chmod and chown, sizes by truncate, and the rest is the
 	 * kernel's own doing. */
-	if (!ret && !(attr->ia_valid & (ATTR_TIMES_SET | ATTR_TOUCH)))
+	if (!(attr->ia_valid & (ATTR_TIMES_SET | ATTR_TOUCH)))
 		return 0;
-	return file_attribute(dentry, OP_UTIMES, ret);
+	return judge_attribute(s, &q, dentry, OP_UTIMES);
+}
+
+/* An extended attribute that is set, or removed. */
+static __always_inline int change_xattr(struct dentry *dentry, const char *name, __u32 set, int ret)
+{
+	struct query q = { .granted = ROLE_DEPTH };
+	int named, err = 0;
+	struct subject *s;
+
+	if (ret)
+		return earlier(ret);
+	named = attribute_name((__u64)name);
+	/* the mark: of tasks that are no subjects, too */
+	if (named == NAMED_MARK || named == NAMED_UNREADABLE)
+		err = guard_mark(&q);
+	if (err)
+		return errno_of(err);
+	s = current_subject();
+	if (!s)
+		return 0;
+	q.leaf = (__u64)dentry;
+	err = guard_inode(s, &q, 0);
+	if (!err && set && named == NAMED_CAPABILITY)
+		err = setid_planted(s, &q);
+	return err ? errno_of(err) : judge_attribute(s, &q, dentry, OP_XATTR);
 }
 
 SEC("lsm/inode_setxattr")
 int BPF_PROG(file_setxattr, void *idmap, struct dentry *dentry, const char *name, const void *value,
 	     unsigned long size, int flags, int ret)
 {
-	return file_attribute(dentry, OP_XATTR, ret);
+	return change_xattr(dentry, name, 1, ret);
 }
 
 SEC("lsm/inode_removexattr")
 int BPF_PROG(file_rmxattr, void *idmap, struct dentry *dentry, const char *name, int ret)
 {
-	return file_attribute(dentry, OP_XATTR, ret);
+	return change_xattr(dentry, name, 0, ret);
 }
 
 SEC("lsm/inode_set_acl")
 int BPF_PROG(file_set_acl, void *idmap, struct dentry *dentry, const char *name, void *acl, int ret)
 {
-	return file_attribute(dentry, OP_ACL, ret);
+	return guarded_attribute(dentry, OP_ACL, ret);
 }
 
 SEC("lsm/inode_remove_acl")
 int BPF_PROG(file_rm_acl, void *idmap, struct dentry *dentry, const char *name, int ret)
 {
-	return file_attribute(dentry, OP_ACL, ret);
+	return guarded_attribute(dentry, OP_ACL, ret);
 }
 
 SEC("lsm/inode_file_setattr")
 int BPF_PROG(file_fileattr, struct dentry *dentry, void *attributes, int ret)
 {
-	return file_attribute(dentry, OP_FILEATTR, ret);
+	return guarded_attribute(dentry, OP_FILEATTR, ret);
 }
 
 /* btrfs commands that make, remove or change whole trees by an open directory. */
@@ -774,22 +860,33 @@ static __always_inline int command_verdict(struct subject *s, struct policy *p, 
 
 static __always_inline int file_command(struct file *file, unsigned int cmd, int ret)
 {
-	struct query q = { .op = OP_FILEATTR, .access = ACCESS_WRITE, .granted = ROLE_DEPTH };
+	struct query q = { .granted = ROLE_DEPTH };
 	struct dentry *dentry;
 	struct subject *s;
+	int err;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
 	if (!s)
 		return 0;
+	err = ioctl_allowed(s, &q, BPF_CORE_READ(file, f_inode, i_mode), cmd);
+	if (err)
+		return errno_of(err);
 	q.value = tree_command(cmd);
 	if (!q.value && !changes_attributes(cmd))
 		return 0;
 	dentry = file->f_path.dentry;
-	if (pathless(dentry) || stacked())
+	if (pathless(dentry))
 		return 0;
 	q.leaf = (__u64)dentry;
+	err = guard_inode(s, &q, 0); /* of each layer of a stacked filesystem */
+	if (err)
+		return errno_of(err);
+	if (stacked())
+		return 0;
+	q.op = OP_FILEATTR;
+	q.access = ACCESS_WRITE;
 	return decide(s, s->depth, &q, command_verdict, EACCES);
 }
 
@@ -808,6 +905,9 @@ int BPF_PROG(file_ioctl32, struct file *file, unsigned int cmd, unsigned long ar
 /* A descriptor is judged as if it were opened here, for what it can do. */
 static __always_inline int file_received(struct subject *s, struct query *q, struct file *file)
 {
+	__u32 wanted;
+	int err;
+
 	if (file->f_mode & FMODE_READ)
 		q->access |= ACCESS_READ;
 	if (file->f_mode & FMODE_WRITE)
@@ -815,6 +915,13 @@ static __always_inline int file_received(struct subject *s, struct query *q, str
 	/* O_PATH can do nothing: what is opened by it is judged then. */
 	if (!q->access)
 		return 0;
+	wanted = q->access;
+	err = guard_file(s, q, file->f_path.dentry, wanted);
+	if (err)
+		return err;
+	q->op = OP_RECEIVE;
+	q->access = wanted;
+	q->value = 0;
 	return file_decide(s, s->depth, q, file->f_path.dentry);
 }
 
@@ -828,7 +935,7 @@ int BPF_PROG(file_uring_cred, const struct cred *new, int ret)
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	return s ? refuse_always(s, &q, REASON_RULE, EPERM) : 0;
+	return s ? refuse_always(s, &q, REASON_GUARD, EPERM) : 0;
 }
 
 enum move {

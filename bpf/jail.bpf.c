@@ -8,9 +8,10 @@
  *   ways.h    ways in besides jail run: marks, executables, control groups, running tasks
  *   file.h    files: opens, changes, moves
  *   net.h     sockets: create, bind, listen, connect, sendmsg
- *   exec.h    exec and what it may gain
- *   proc.h    identity, capabilities, ptrace
- *   guard.h   bpf(2) and self-protection
+ *   exec.h    exec, mapping code, and what an exec may gain
+ *   proc.h    identity, capabilities, other processes, System V IPC
+ *   reach.h   reach to a process known by address only
+ *   guard.h   self-protection and the kernel's own surface
  *
  * Every program passes on an earlier refusal, finds the subject, and returns 0 for
  * tasks that are none. bpf/README.md has the table of hooks and known gaps.
@@ -21,11 +22,12 @@
 #include "core.h"
 #include "enroll.h"
 #include "stamp.h"
+#include "reach.h"
+#include "guard.h"
 #include "file.h"
 #include "ways.h"
 #include "net.h"
 #include "exec.h"
 #include "proc.h"
-#include "guard.h"
 
 char _license[] SEC("license") = "Dual MIT/GPL";

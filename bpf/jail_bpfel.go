@@ -16,8 +16,8 @@ import (
 type JailAbi uint32
 
 const (
-	JailAbiABI_VERSION    JailAbi = 3
-	JailAbiABI_OLDEST     JailAbi = 3
+	JailAbiABI_VERSION    JailAbi = 4
+	JailAbiABI_OLDEST     JailAbi = 4
 	JailAbiINSTANCE_SHIFT JailAbi = 16
 	JailAbiINSTANCE_MASK  JailAbi = 65535
 	JailAbiROLE_DEPTH     JailAbi = 8
@@ -166,6 +166,28 @@ const (
 	JailFileStateSTATE_NOWHERE JailFileState = 0
 )
 
+type JailGuardFlag uint32
+
+const (
+	JailGuardFlagGUARD_TREE  JailGuardFlag = 1
+	JailGuardFlagGUARD_ABOVE JailGuardFlag = 2
+)
+
+type JailGuardKey struct {
+	_          structs.HostLayout
+	Ino        uint64
+	Device     uint32
+	Generation uint32
+}
+
+type JailGuardObject uint32
+
+const (
+	JailGuardObjectGUARD_MAP     JailGuardObject = 1
+	JailGuardObjectGUARD_PROGRAM JailGuardObject = 2
+	JailGuardObjectGUARD_LINK    JailGuardObject = 3
+)
+
 type JailIdentifyOp uint32
 
 const (
@@ -252,7 +274,25 @@ const (
 	JailOpOP_ACL         JailOp = 32
 	JailOpOP_FILEATTR    JailOp = 33
 	JailOpOP_URING_CREDS JailOp = 34
-	JailOpOP_COUNT       JailOp = 35
+	JailOpOP_GUARD       JailOp = 35
+	JailOpOP_DEVICE      JailOp = 36
+	JailOpOP_KERNEL      JailOp = 37
+	JailOpOP_PROC        JailOp = 38
+	JailOpOP_MOUNT       JailOp = 39
+	JailOpOP_USERNS      JailOp = 40
+	JailOpOP_MODULE      JailOp = 41
+	JailOpOP_SIGNAL      JailOp = 42
+	JailOpOP_PRIORITY    JailOp = 43
+	JailOpOP_IPC         JailOp = 44
+	JailOpOP_IOCTL       JailOp = 45
+	JailOpOP_MAP_EXEC    JailOp = 46
+	JailOpOP_PERF        JailOp = 47
+	JailOpOP_SYSLOG      JailOp = 48
+	JailOpOP_KEY         JailOp = 49
+	JailOpOP_SET_ID_BIT  JailOp = 50
+	JailOpOP_USERFAULTFD JailOp = 51
+	JailOpOP_OWNER       JailOp = 52
+	JailOpOP_COUNT       JailOp = 53
 )
 
 type JailOwner struct {
@@ -266,6 +306,13 @@ type JailOwner struct {
 type JailPage struct {
 	_     structs.HostLayout
 	Bytes [8192]uint8
+}
+
+type JailPathIdentity struct {
+	_   structs.HostLayout
+	Key JailGuardKey
+	Fd  uint32
+	Pad uint32
 }
 
 type JailPathKey struct {
@@ -330,6 +377,7 @@ type JailPolicy struct {
 	Starts        uint32
 	StartsAt      uint32
 	StartsLen     uint32
+	Capabilities  uint64
 }
 
 type JailPrctl uint32
@@ -366,6 +414,7 @@ const (
 	JailReasonREASON_NO_GAIN     JailReason = 12
 	JailReasonREASON_MORE        JailReason = 13
 	JailReasonREASON_FOLDED      JailReason = 14
+	JailReasonREASON_GUARD       JailReason = 15
 )
 
 type JailRefusal uint32
@@ -415,6 +464,8 @@ const (
 	JailRoleFlagALLOW_MEMFD_EXEC  JailRoleFlag = 1024
 	JailRoleFlagALLOW_JIT         JailRoleFlag = 2048
 	JailRoleFlagREQUIRE_SIGNATURE JailRoleFlag = 4096
+	JailRoleFlagALLOW_USERFAULTFD JailRoleFlag = 8192
+	JailRoleFlagALLOW_KEYS        JailRoleFlag = 16384
 	JailRoleFlagMODE_PERMISSIVE   JailRoleFlag = 1073741824
 	JailRoleFlagOPEN_TO_ALL       JailRoleFlag = 2147483648
 )
@@ -501,10 +552,12 @@ type JailStartKey struct {
 type JailStartKind uint32
 
 const (
-	JailStartKindSTART_DEVICE  JailStartKind = 0
-	JailStartKindSTART_MAGIC   JailStartKind = 1
-	JailStartKindSTART_CHARDEV JailStartKind = 2
-	JailStartKindSTART_UNIX    JailStartKind = 4
+	JailStartKindSTART_DEVICE     JailStartKind = 0
+	JailStartKindSTART_MAGIC      JailStartKind = 1
+	JailStartKindSTART_CHARDEV    JailStartKind = 2
+	JailStartKindSTART_OPEN_CHAR  JailStartKind = 3
+	JailStartKindSTART_UNIX       JailStartKind = 4
+	JailStartKindSTART_OPEN_BLOCK JailStartKind = 8
 )
 
 type JailSubject struct {
@@ -619,6 +672,9 @@ const (
 	JailMapEvents             = "events"
 	JailMapExecutablePaths    = "executable_paths"
 	JailMapExecutables        = "executables"
+	JailMapGuarded            = "guarded"
+	JailMapGuardedObjects     = "guarded_objects"
+	JailMapIpcOwners          = "ipc_owners"
 	JailMapLimits             = "limits"
 	JailMapPendingEnrollments = "pending_enrollments"
 	JailMapPods               = "pods"
@@ -644,6 +700,8 @@ const (
 	JailProgEnrollStageV2     = "enroll_stage_v2"
 	JailProgExecCheck         = "exec_check"
 	JailProgExecGain          = "exec_gain"
+	JailProgExecMmap          = "exec_mmap"
+	JailProgExecMprotect      = "exec_mprotect"
 	JailProgFileChmod         = "file_chmod"
 	JailProgFileChown         = "file_chown"
 	JailProgFileFileattr      = "file_fileattr"
@@ -665,10 +723,42 @@ const (
 	JailProgFileTruncate      = "file_truncate"
 	JailProgFileUnlink        = "file_unlink"
 	JailProgFileUringCred     = "file_uring_cred"
+	JailProgGuardAnon         = "guard_anon"
+	JailProgGuardAutoload     = "guard_autoload"
 	JailProgGuardBpf          = "guard_bpf"
-	JailProgGuardRemovexattr  = "guard_removexattr"
-	JailProgGuardSetxattr     = "guard_setxattr"
+	JailProgGuardBpfMap       = "guard_bpf_map"
+	JailProgGuardBpfProg      = "guard_bpf_prog"
+	JailProgGuardCreate       = "guard_create"
+	JailProgGuardKeys         = "guard_keys"
+	JailProgGuardLink         = "guard_link"
+	JailProgGuardLoadData     = "guard_load_data"
+	JailProgGuardMkdir        = "guard_mkdir"
+	JailProgGuardMknod        = "guard_mknod"
+	JailProgGuardMount        = "guard_mount"
+	JailProgGuardMountOption  = "guard_mount_option"
+	JailProgGuardMoveMount    = "guard_move_mount"
+	JailProgGuardPerf         = "guard_perf"
+	JailProgGuardPivotroot    = "guard_pivotroot"
+	JailProgGuardReadFile     = "guard_read_file"
+	JailProgGuardRemount      = "guard_remount"
+	JailProgGuardRename       = "guard_rename"
+	JailProgGuardRmdir        = "guard_rmdir"
+	JailProgGuardSymlink      = "guard_symlink"
+	JailProgGuardSyslog       = "guard_syslog"
+	JailProgGuardUmount       = "guard_umount"
+	JailProgGuardUnlink       = "guard_unlink"
+	JailProgGuardUserns       = "guard_userns"
 	JailProgIdentify          = "identify"
+	JailProgIpcAccess         = "ipc_access"
+	JailProgIpcFreeMsg        = "ipc_free_msg"
+	JailProgIpcFreeSem        = "ipc_free_sem"
+	JailProgIpcFreeShm        = "ipc_free_shm"
+	JailProgIpcMakeMsg        = "ipc_make_msg"
+	JailProgIpcMakeSem        = "ipc_make_sem"
+	JailProgIpcMakeShm        = "ipc_make_shm"
+	JailProgIpcMsgctl         = "ipc_msgctl"
+	JailProgIpcSemctl         = "ipc_semctl"
+	JailProgIpcShmctl         = "ipc_shmctl"
 	JailProgMountsCount       = "mounts_count"
 	JailProgNetBind           = "net_bind"
 	JailProgNetConnect        = "net_connect"
@@ -680,10 +770,19 @@ const (
 	JailProgNetStamp          = "net_stamp"
 	JailProgNetUnixConnect    = "net_unix_connect"
 	JailProgNetUnixSend       = "net_unix_send"
+	JailProgPathsIter         = "paths_iter"
 	JailProgProbeRenames      = "probe_renames"
 	JailProgProcCapable       = "proc_capable"
 	JailProgProcCapset        = "proc_capset"
+	JailProgProcFcntl         = "proc_fcntl"
+	JailProgProcKill          = "proc_kill"
+	JailProgProcMovememory    = "proc_movememory"
 	JailProgProcPtrace        = "proc_ptrace"
+	JailProgProcSetioprio     = "proc_setioprio"
+	JailProgProcSetnice       = "proc_setnice"
+	JailProgProcSetpgid       = "proc_setpgid"
+	JailProgProcSetrlimit     = "proc_setrlimit"
+	JailProgProcSetsched      = "proc_setsched"
 	JailProgProcSetuid        = "proc_setuid"
 	JailProgProcTraceme       = "proc_traceme"
 	JailProgStampEnd          = "stamp_end"
@@ -694,6 +793,7 @@ const (
 	JailVarExported           = "exported"
 	JailVarInstance           = "instance"
 	JailVarMarkName           = "mark_name"
+	JailVarReferenceNamespace = "reference_namespace"
 	JailVarSetattrDentry      = "setattr_dentry"
 	JailVarSilent             = "silent"
 )
@@ -749,6 +849,8 @@ type JailProgramSpecs struct {
 	EnrollStageV2    *ebpf.ProgramSpec `ebpf:"enroll_stage_v2"`
 	ExecCheck        *ebpf.ProgramSpec `ebpf:"exec_check"`
 	ExecGain         *ebpf.ProgramSpec `ebpf:"exec_gain"`
+	ExecMmap         *ebpf.ProgramSpec `ebpf:"exec_mmap"`
+	ExecMprotect     *ebpf.ProgramSpec `ebpf:"exec_mprotect"`
 	FileChmod        *ebpf.ProgramSpec `ebpf:"file_chmod"`
 	FileChown        *ebpf.ProgramSpec `ebpf:"file_chown"`
 	FileFileattr     *ebpf.ProgramSpec `ebpf:"file_fileattr"`
@@ -770,10 +872,42 @@ type JailProgramSpecs struct {
 	FileTruncate     *ebpf.ProgramSpec `ebpf:"file_truncate"`
 	FileUnlink       *ebpf.ProgramSpec `ebpf:"file_unlink"`
 	FileUringCred    *ebpf.ProgramSpec `ebpf:"file_uring_cred"`
+	GuardAnon        *ebpf.ProgramSpec `ebpf:"guard_anon"`
+	GuardAutoload    *ebpf.ProgramSpec `ebpf:"guard_autoload"`
 	GuardBpf         *ebpf.ProgramSpec `ebpf:"guard_bpf"`
-	GuardRemovexattr *ebpf.ProgramSpec `ebpf:"guard_removexattr"`
-	GuardSetxattr    *ebpf.ProgramSpec `ebpf:"guard_setxattr"`
+	GuardBpfMap      *ebpf.ProgramSpec `ebpf:"guard_bpf_map"`
+	GuardBpfProg     *ebpf.ProgramSpec `ebpf:"guard_bpf_prog"`
+	GuardCreate      *ebpf.ProgramSpec `ebpf:"guard_create"`
+	GuardKeys        *ebpf.ProgramSpec `ebpf:"guard_keys"`
+	GuardLink        *ebpf.ProgramSpec `ebpf:"guard_link"`
+	GuardLoadData    *ebpf.ProgramSpec `ebpf:"guard_load_data"`
+	GuardMkdir       *ebpf.ProgramSpec `ebpf:"guard_mkdir"`
+	GuardMknod       *ebpf.ProgramSpec `ebpf:"guard_mknod"`
+	GuardMount       *ebpf.ProgramSpec `ebpf:"guard_mount"`
+	GuardMountOption *ebpf.ProgramSpec `ebpf:"guard_mount_option"`
+	GuardMoveMount   *ebpf.ProgramSpec `ebpf:"guard_move_mount"`
+	GuardPerf        *ebpf.ProgramSpec `ebpf:"guard_perf"`
+	GuardPivotroot   *ebpf.ProgramSpec `ebpf:"guard_pivotroot"`
+	GuardReadFile    *ebpf.ProgramSpec `ebpf:"guard_read_file"`
+	GuardRemount     *ebpf.ProgramSpec `ebpf:"guard_remount"`
+	GuardRename      *ebpf.ProgramSpec `ebpf:"guard_rename"`
+	GuardRmdir       *ebpf.ProgramSpec `ebpf:"guard_rmdir"`
+	GuardSymlink     *ebpf.ProgramSpec `ebpf:"guard_symlink"`
+	GuardSyslog      *ebpf.ProgramSpec `ebpf:"guard_syslog"`
+	GuardUmount      *ebpf.ProgramSpec `ebpf:"guard_umount"`
+	GuardUnlink      *ebpf.ProgramSpec `ebpf:"guard_unlink"`
+	GuardUserns      *ebpf.ProgramSpec `ebpf:"guard_userns"`
 	Identify         *ebpf.ProgramSpec `ebpf:"identify"`
+	IpcAccess        *ebpf.ProgramSpec `ebpf:"ipc_access"`
+	IpcFreeMsg       *ebpf.ProgramSpec `ebpf:"ipc_free_msg"`
+	IpcFreeSem       *ebpf.ProgramSpec `ebpf:"ipc_free_sem"`
+	IpcFreeShm       *ebpf.ProgramSpec `ebpf:"ipc_free_shm"`
+	IpcMakeMsg       *ebpf.ProgramSpec `ebpf:"ipc_make_msg"`
+	IpcMakeSem       *ebpf.ProgramSpec `ebpf:"ipc_make_sem"`
+	IpcMakeShm       *ebpf.ProgramSpec `ebpf:"ipc_make_shm"`
+	IpcMsgctl        *ebpf.ProgramSpec `ebpf:"ipc_msgctl"`
+	IpcSemctl        *ebpf.ProgramSpec `ebpf:"ipc_semctl"`
+	IpcShmctl        *ebpf.ProgramSpec `ebpf:"ipc_shmctl"`
 	MountsCount      *ebpf.ProgramSpec `ebpf:"mounts_count"`
 	NetBind          *ebpf.ProgramSpec `ebpf:"net_bind"`
 	NetConnect       *ebpf.ProgramSpec `ebpf:"net_connect"`
@@ -785,10 +919,19 @@ type JailProgramSpecs struct {
 	NetStamp         *ebpf.ProgramSpec `ebpf:"net_stamp"`
 	NetUnixConnect   *ebpf.ProgramSpec `ebpf:"net_unix_connect"`
 	NetUnixSend      *ebpf.ProgramSpec `ebpf:"net_unix_send"`
+	PathsIter        *ebpf.ProgramSpec `ebpf:"paths_iter"`
 	ProbeRenames     *ebpf.ProgramSpec `ebpf:"probe_renames"`
 	ProcCapable      *ebpf.ProgramSpec `ebpf:"proc_capable"`
 	ProcCapset       *ebpf.ProgramSpec `ebpf:"proc_capset"`
+	ProcFcntl        *ebpf.ProgramSpec `ebpf:"proc_fcntl"`
+	ProcKill         *ebpf.ProgramSpec `ebpf:"proc_kill"`
+	ProcMovememory   *ebpf.ProgramSpec `ebpf:"proc_movememory"`
 	ProcPtrace       *ebpf.ProgramSpec `ebpf:"proc_ptrace"`
+	ProcSetioprio    *ebpf.ProgramSpec `ebpf:"proc_setioprio"`
+	ProcSetnice      *ebpf.ProgramSpec `ebpf:"proc_setnice"`
+	ProcSetpgid      *ebpf.ProgramSpec `ebpf:"proc_setpgid"`
+	ProcSetrlimit    *ebpf.ProgramSpec `ebpf:"proc_setrlimit"`
+	ProcSetsched     *ebpf.ProgramSpec `ebpf:"proc_setsched"`
 	ProcSetuid       *ebpf.ProgramSpec `ebpf:"proc_setuid"`
 	ProcTraceme      *ebpf.ProgramSpec `ebpf:"proc_traceme"`
 	StampEnd         *ebpf.ProgramSpec `ebpf:"stamp_end"`
@@ -811,6 +954,9 @@ type JailMapSpecs struct {
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	ExecutablePaths    *ebpf.MapSpec `ebpf:"executable_paths"`
 	Executables        *ebpf.MapSpec `ebpf:"executables"`
+	Guarded            *ebpf.MapSpec `ebpf:"guarded"`
+	GuardedObjects     *ebpf.MapSpec `ebpf:"guarded_objects"`
+	IpcOwners          *ebpf.MapSpec `ebpf:"ipc_owners"`
 	Limits             *ebpf.MapSpec `ebpf:"limits"`
 	PendingEnrollments *ebpf.MapSpec `ebpf:"pending_enrollments"`
 	Pods               *ebpf.MapSpec `ebpf:"pods"`
@@ -833,11 +979,12 @@ type JailMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type JailVariableSpecs struct {
-	Exported      *ebpf.VariableSpec `ebpf:"exported"`
-	Instance      *ebpf.VariableSpec `ebpf:"instance"`
-	MarkName      *ebpf.VariableSpec `ebpf:"mark_name"`
-	SetattrDentry *ebpf.VariableSpec `ebpf:"setattr_dentry"`
-	Silent        *ebpf.VariableSpec `ebpf:"silent"`
+	Exported           *ebpf.VariableSpec `ebpf:"exported"`
+	Instance           *ebpf.VariableSpec `ebpf:"instance"`
+	MarkName           *ebpf.VariableSpec `ebpf:"mark_name"`
+	ReferenceNamespace *ebpf.VariableSpec `ebpf:"reference_namespace"`
+	SetattrDentry      *ebpf.VariableSpec `ebpf:"setattr_dentry"`
+	Silent             *ebpf.VariableSpec `ebpf:"silent"`
 }
 
 // JailObjects contains all objects after they have been loaded into the kernel.
@@ -869,6 +1016,9 @@ type JailMaps struct {
 	Events             *ebpf.Map `ebpf:"events"`
 	ExecutablePaths    *ebpf.Map `ebpf:"executable_paths"`
 	Executables        *ebpf.Map `ebpf:"executables"`
+	Guarded            *ebpf.Map `ebpf:"guarded"`
+	GuardedObjects     *ebpf.Map `ebpf:"guarded_objects"`
+	IpcOwners          *ebpf.Map `ebpf:"ipc_owners"`
 	Limits             *ebpf.Map `ebpf:"limits"`
 	PendingEnrollments *ebpf.Map `ebpf:"pending_enrollments"`
 	Pods               *ebpf.Map `ebpf:"pods"`
@@ -898,6 +1048,9 @@ func (m *JailMaps) Close() error {
 		m.Events,
 		m.ExecutablePaths,
 		m.Executables,
+		m.Guarded,
+		m.GuardedObjects,
+		m.IpcOwners,
 		m.Limits,
 		m.PendingEnrollments,
 		m.Pods,
@@ -921,11 +1074,12 @@ func (m *JailMaps) Close() error {
 //
 // It can be passed to LoadJailObjects or ebpf.CollectionSpec.LoadAndAssign.
 type JailVariables struct {
-	Exported      *ebpf.Variable `ebpf:"exported"`
-	Instance      *ebpf.Variable `ebpf:"instance"`
-	MarkName      *ebpf.Variable `ebpf:"mark_name"`
-	SetattrDentry *ebpf.Variable `ebpf:"setattr_dentry"`
-	Silent        *ebpf.Variable `ebpf:"silent"`
+	Exported           *ebpf.Variable `ebpf:"exported"`
+	Instance           *ebpf.Variable `ebpf:"instance"`
+	MarkName           *ebpf.Variable `ebpf:"mark_name"`
+	ReferenceNamespace *ebpf.Variable `ebpf:"reference_namespace"`
+	SetattrDentry      *ebpf.Variable `ebpf:"setattr_dentry"`
+	Silent             *ebpf.Variable `ebpf:"silent"`
 }
 
 // JailPrograms contains all programs after they have been loaded into the kernel.
@@ -941,6 +1095,8 @@ type JailPrograms struct {
 	EnrollStageV2    *ebpf.Program `ebpf:"enroll_stage_v2"`
 	ExecCheck        *ebpf.Program `ebpf:"exec_check"`
 	ExecGain         *ebpf.Program `ebpf:"exec_gain"`
+	ExecMmap         *ebpf.Program `ebpf:"exec_mmap"`
+	ExecMprotect     *ebpf.Program `ebpf:"exec_mprotect"`
 	FileChmod        *ebpf.Program `ebpf:"file_chmod"`
 	FileChown        *ebpf.Program `ebpf:"file_chown"`
 	FileFileattr     *ebpf.Program `ebpf:"file_fileattr"`
@@ -962,10 +1118,42 @@ type JailPrograms struct {
 	FileTruncate     *ebpf.Program `ebpf:"file_truncate"`
 	FileUnlink       *ebpf.Program `ebpf:"file_unlink"`
 	FileUringCred    *ebpf.Program `ebpf:"file_uring_cred"`
+	GuardAnon        *ebpf.Program `ebpf:"guard_anon"`
+	GuardAutoload    *ebpf.Program `ebpf:"guard_autoload"`
 	GuardBpf         *ebpf.Program `ebpf:"guard_bpf"`
-	GuardRemovexattr *ebpf.Program `ebpf:"guard_removexattr"`
-	GuardSetxattr    *ebpf.Program `ebpf:"guard_setxattr"`
+	GuardBpfMap      *ebpf.Program `ebpf:"guard_bpf_map"`
+	GuardBpfProg     *ebpf.Program `ebpf:"guard_bpf_prog"`
+	GuardCreate      *ebpf.Program `ebpf:"guard_create"`
+	GuardKeys        *ebpf.Program `ebpf:"guard_keys"`
+	GuardLink        *ebpf.Program `ebpf:"guard_link"`
+	GuardLoadData    *ebpf.Program `ebpf:"guard_load_data"`
+	GuardMkdir       *ebpf.Program `ebpf:"guard_mkdir"`
+	GuardMknod       *ebpf.Program `ebpf:"guard_mknod"`
+	GuardMount       *ebpf.Program `ebpf:"guard_mount"`
+	GuardMountOption *ebpf.Program `ebpf:"guard_mount_option"`
+	GuardMoveMount   *ebpf.Program `ebpf:"guard_move_mount"`
+	GuardPerf        *ebpf.Program `ebpf:"guard_perf"`
+	GuardPivotroot   *ebpf.Program `ebpf:"guard_pivotroot"`
+	GuardReadFile    *ebpf.Program `ebpf:"guard_read_file"`
+	GuardRemount     *ebpf.Program `ebpf:"guard_remount"`
+	GuardRename      *ebpf.Program `ebpf:"guard_rename"`
+	GuardRmdir       *ebpf.Program `ebpf:"guard_rmdir"`
+	GuardSymlink     *ebpf.Program `ebpf:"guard_symlink"`
+	GuardSyslog      *ebpf.Program `ebpf:"guard_syslog"`
+	GuardUmount      *ebpf.Program `ebpf:"guard_umount"`
+	GuardUnlink      *ebpf.Program `ebpf:"guard_unlink"`
+	GuardUserns      *ebpf.Program `ebpf:"guard_userns"`
 	Identify         *ebpf.Program `ebpf:"identify"`
+	IpcAccess        *ebpf.Program `ebpf:"ipc_access"`
+	IpcFreeMsg       *ebpf.Program `ebpf:"ipc_free_msg"`
+	IpcFreeSem       *ebpf.Program `ebpf:"ipc_free_sem"`
+	IpcFreeShm       *ebpf.Program `ebpf:"ipc_free_shm"`
+	IpcMakeMsg       *ebpf.Program `ebpf:"ipc_make_msg"`
+	IpcMakeSem       *ebpf.Program `ebpf:"ipc_make_sem"`
+	IpcMakeShm       *ebpf.Program `ebpf:"ipc_make_shm"`
+	IpcMsgctl        *ebpf.Program `ebpf:"ipc_msgctl"`
+	IpcSemctl        *ebpf.Program `ebpf:"ipc_semctl"`
+	IpcShmctl        *ebpf.Program `ebpf:"ipc_shmctl"`
 	MountsCount      *ebpf.Program `ebpf:"mounts_count"`
 	NetBind          *ebpf.Program `ebpf:"net_bind"`
 	NetConnect       *ebpf.Program `ebpf:"net_connect"`
@@ -977,10 +1165,19 @@ type JailPrograms struct {
 	NetStamp         *ebpf.Program `ebpf:"net_stamp"`
 	NetUnixConnect   *ebpf.Program `ebpf:"net_unix_connect"`
 	NetUnixSend      *ebpf.Program `ebpf:"net_unix_send"`
+	PathsIter        *ebpf.Program `ebpf:"paths_iter"`
 	ProbeRenames     *ebpf.Program `ebpf:"probe_renames"`
 	ProcCapable      *ebpf.Program `ebpf:"proc_capable"`
 	ProcCapset       *ebpf.Program `ebpf:"proc_capset"`
+	ProcFcntl        *ebpf.Program `ebpf:"proc_fcntl"`
+	ProcKill         *ebpf.Program `ebpf:"proc_kill"`
+	ProcMovememory   *ebpf.Program `ebpf:"proc_movememory"`
 	ProcPtrace       *ebpf.Program `ebpf:"proc_ptrace"`
+	ProcSetioprio    *ebpf.Program `ebpf:"proc_setioprio"`
+	ProcSetnice      *ebpf.Program `ebpf:"proc_setnice"`
+	ProcSetpgid      *ebpf.Program `ebpf:"proc_setpgid"`
+	ProcSetrlimit    *ebpf.Program `ebpf:"proc_setrlimit"`
+	ProcSetsched     *ebpf.Program `ebpf:"proc_setsched"`
 	ProcSetuid       *ebpf.Program `ebpf:"proc_setuid"`
 	ProcTraceme      *ebpf.Program `ebpf:"proc_traceme"`
 	StampEnd         *ebpf.Program `ebpf:"stamp_end"`
@@ -1001,6 +1198,8 @@ func (p *JailPrograms) Close() error {
 		p.EnrollStageV2,
 		p.ExecCheck,
 		p.ExecGain,
+		p.ExecMmap,
+		p.ExecMprotect,
 		p.FileChmod,
 		p.FileChown,
 		p.FileFileattr,
@@ -1022,10 +1221,42 @@ func (p *JailPrograms) Close() error {
 		p.FileTruncate,
 		p.FileUnlink,
 		p.FileUringCred,
+		p.GuardAnon,
+		p.GuardAutoload,
 		p.GuardBpf,
-		p.GuardRemovexattr,
-		p.GuardSetxattr,
+		p.GuardBpfMap,
+		p.GuardBpfProg,
+		p.GuardCreate,
+		p.GuardKeys,
+		p.GuardLink,
+		p.GuardLoadData,
+		p.GuardMkdir,
+		p.GuardMknod,
+		p.GuardMount,
+		p.GuardMountOption,
+		p.GuardMoveMount,
+		p.GuardPerf,
+		p.GuardPivotroot,
+		p.GuardReadFile,
+		p.GuardRemount,
+		p.GuardRename,
+		p.GuardRmdir,
+		p.GuardSymlink,
+		p.GuardSyslog,
+		p.GuardUmount,
+		p.GuardUnlink,
+		p.GuardUserns,
 		p.Identify,
+		p.IpcAccess,
+		p.IpcFreeMsg,
+		p.IpcFreeSem,
+		p.IpcFreeShm,
+		p.IpcMakeMsg,
+		p.IpcMakeSem,
+		p.IpcMakeShm,
+		p.IpcMsgctl,
+		p.IpcSemctl,
+		p.IpcShmctl,
 		p.MountsCount,
 		p.NetBind,
 		p.NetConnect,
@@ -1037,10 +1268,19 @@ func (p *JailPrograms) Close() error {
 		p.NetStamp,
 		p.NetUnixConnect,
 		p.NetUnixSend,
+		p.PathsIter,
 		p.ProbeRenames,
 		p.ProcCapable,
 		p.ProcCapset,
+		p.ProcFcntl,
+		p.ProcKill,
+		p.ProcMovememory,
 		p.ProcPtrace,
+		p.ProcSetioprio,
+		p.ProcSetnice,
+		p.ProcSetpgid,
+		p.ProcSetrlimit,
+		p.ProcSetsched,
 		p.ProcSetuid,
 		p.ProcTraceme,
 		p.StampEnd,

@@ -28,6 +28,7 @@ enum {
 	E2BIG = 7,
 	ENODATA = 61,
 	EOPNOTSUPP = 95,
+	ENOPARAM = 519,
 };
 
 /* not in BTF: flags and magic numbers */
@@ -67,6 +68,9 @@ enum {
 	NSFS_MAGIC = 0x6e736673,
 	EXT4_SUPER_MAGIC = 0xef53,
 	TMPFS_MAGIC = 0x01021994,
+	PR_SET_MM = 35,
+	PR_SET_MM_EXE_FILE = 13,
+	PR_SET_MM_MAP = 14,
 	PF_KTHREAD = 0x200000,
 	PFA_NO_NEW_PRIVS = 0, /* bit of task->atomic_flags */
 	SIGKILL = 9,
@@ -80,6 +84,44 @@ enum {
 	CAP_PERFMON = 38,
 	CAP_BPF = 39,
 	CAP_OPT_NOAUDIT = 2,
+	CAP_DAC_READ_SEARCH = 2,
+	CAP_NET_ADMIN = 12,
+	CAP_SYS_RAWIO = 17,
+	CAP_SYS_PACCT = 20,
+	CAP_SYS_BOOT = 22,
+	CAP_SYS_TIME = 25,
+	CAP_SYS_TTY_CONFIG = 26,
+	CAP_MKNOD = 27,
+	CAP_AUDIT_CONTROL = 30,
+	CAP_MAC_OVERRIDE = 32,
+	CAP_MAC_ADMIN = 33,
+	CAP_SYSLOG = 34,
+	CAP_AUDIT_READ = 37,
+	CAP_CHECKPOINT_RESTORE = 40,
+	S_IFBLK = 0060000,
+	O_PATH_FLAG = 010000000, /* O_PATH */
+	PROT_WRITE = 2,
+	PROT_EXEC = 4,
+	ATTR_MODE = 1,
+	SYSFS_MAGIC = 0x62656572,
+	BPFFS_MAGIC = 0xcafe4a11,
+	TRACEFS_MAGIC = 0x74726163,
+	DEBUGFS_MAGIC = 0x64626720,
+	SECURITYFS_MAGIC = 0x73636673,
+	BINFMT_MAGIC = 0x42494e4d,
+	EFIVARFS_MAGIC = (int)0xde5e81e4,
+	CGROUP_MAGIC = 0x27e0eb,
+	CGROUP2_MAGIC = 0x63677270,
+	TIOCSTI = 0x5412,
+	TIOCLINUX = 0x541c,
+	TIOCCONS = 0x541d,
+	TIOCSETD = 0x5423,
+	FIOSETOWN = 0x8901,
+	SIOCSPGRP = 0x8902,
+	F_SETOWN = 8,
+	F_SETOWN_EX = 15,
+	READING_FIRMWARE = 1,
+	READING_MODULE = 2,
 };
 
 #define F2FS_SUPER_MAGIC 0xf2f52010UL
@@ -143,6 +185,9 @@ struct cred {
 	struct {
 		__u64 val;
 	} cap_permitted; /* the kernel changed its members: read as 8 raw bytes */
+	struct {
+		__u64 val;
+	} cap_inheritable;
 	struct user_namespace *user_ns;
 };
 
@@ -176,8 +221,30 @@ struct bpf_local_storage {
 	struct hlist_head list;
 };
 
-struct pid;
 struct file;
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct hlist_head tasks[4];
+	struct upid numbers[1];
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+	__u64 event; /* counts changes of the mount table */
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
 
 struct mm_struct {
 	struct file *exe_file;
@@ -226,12 +293,13 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct hlist_node pid_links[4];
+	struct mm_struct *mm;
 	unsigned long atomic_flags;
 	unsigned int flags;
 	unsigned int ptrace;
 	struct list_head ptraced;
 	__u64 start_boottime;
-	struct mm_struct *mm;
 	struct files_struct *files;
 	struct css_set *cgroups;
 	unsigned in_execve : 1;
@@ -282,21 +350,14 @@ struct dentry {
 
 struct vfsmount {
 	struct dentry *mnt_root;
-};
-
-struct mnt_namespace;
-
-struct mnt_namespace {
-	__u64 event; /* counts changes of the mount table */
-};
-
-struct nsproxy {
-	struct mnt_namespace *mnt_ns;
+	struct super_block *mnt_sb;
 };
 
 struct mount {
+	struct mount *mnt_parent;
 	struct vfsmount mnt;
 	struct mnt_namespace *mnt_ns;
+	int mnt_group_id;
 };
 
 struct path {
@@ -304,15 +365,54 @@ struct path {
 	struct dentry *dentry;
 };
 
-struct iattr {
-	unsigned int ia_valid;
-};
-
 struct file {
 	unsigned int f_mode;
 	unsigned int f_flags;
 	struct inode *f_inode;
 	struct path f_path;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+	__u16 ia_mode;
+};
+
+struct anon_vma;
+
+struct vm_area_struct {
+	struct file *vm_file;
+	struct anon_vma *anon_vma;
+};
+
+struct fs_context;
+
+struct fs_parameter {
+	const char *key;
+};
+
+struct kern_ipc_perm;
+struct kernel_siginfo;
+struct fown_struct;
+struct rlimit;
+
+struct key_type {
+	const char *name;
+};
+
+struct keyring_index_key {
+	struct key_type *type;
+};
+
+struct key {
+	struct keyring_index_key index_key;
+};
+
+struct bpf_prog_aux {
+	__u32 id;
+};
+
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
 };
 
 struct proc_inode {
@@ -387,6 +487,12 @@ struct msghdr {
 struct seq_file;
 struct bpf_iter_meta {
 	struct seq_file *seq;
+};
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;

@@ -37,6 +37,9 @@ const struct {
 	enum entrance_flag entrance_flag;
 	enum identify_op identify_op;
 	struct mark mark;
+	enum guard_flag guard_flag;
+	enum guard_object guard_object;
+	struct path_identity path_identity;
 } *exported __attribute__((unused));
 
 /* The control block. The loader has it mapped and stores single words (door, instance,
@@ -245,6 +248,35 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } trees SEC(".maps");
+
+/* Inode -> enum guard_flag bits. Written by the loader at load and reload. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct guard_key);
+	__type(value, __u32);
+} guarded SEC(".maps");
+
+/* enum guard_object << 32 | id -> 1: maps, programs and links of ours. Written by the
+ * loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u32);
+} guarded_objects SEC(".maps");
+
+/* Address of a System V object's kern_ipc_perm -> the list of its maker. Ends with the
+ * object. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u64);
+	__type(value, struct owner);
+} ipc_owners SEC(".maps");
 
 /* Denials and lifecycle, oldest first, for one reader. */
 struct {

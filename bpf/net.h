@@ -643,21 +643,6 @@ int BPF_PROG(net_sctp, struct sock *sk, int option, struct sockaddr *address, in
 
 /* ---- UNIX sockets ---- */
 
-/* The maker of the socket is within the subject's reach: see reaches(). */
-static __always_inline int made_within(const struct subject *actor, const struct owner *owner)
-{
-	if (!owner || actor->depth > owner->depth)
-		return 0;
-	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
-		if (i >= actor->depth)
-			break;
-		if (actor->list[i].domain != owner->domain[i] ||
-		    actor->list[i].role != owner->role[i])
-			return 0;
-	}
-	return 1;
-}
-
 static __always_inline struct owner *owner_of(struct sock *sk)
 {
 	if (!sk->sk_bpf_storage)
@@ -686,11 +671,7 @@ int BPF_PROG(net_stamp, struct socket *sock, int family, int type, int protocol,
 	o = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!o)
 		return 0;
-	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
-		o->domain[i] = s->list[i].domain;
-		o->role[i] = s->list[i].role;
-	}
-	o->depth = s->depth;
+	own(o, s);
 	return 0;
 }
 
@@ -975,7 +956,7 @@ int BPF_PROG(file_receive, struct file *file, int ret)
 	if (!s)
 		return 0;
 	if (!pathless(file->f_path.dentry))
-		return file_received(s, &q, file);
+		return errno_of(file_received(s, &q, file));
 	return net_received(s, &q, file);
 }
 

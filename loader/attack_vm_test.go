@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path"
 	"strings"
@@ -154,6 +155,7 @@ func TestAttacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	outsideSockets(t)
+	prepareAttacks(t)
 	release := kernelRelease(t)
 	for _, a := range readAttacks(t) {
 		for _, as := range a.as {
@@ -187,6 +189,44 @@ func TestAttacks(t *testing.T) {
 			fmt.Printf("%s %s\n", row, map[bool]string{true: "pass", false: "FAIL"}[good])
 		}
 	}
+}
+
+// prepareAttacks makes what attacks are made on.
+func prepareAttacks(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"/tmp/code", "/tmp/data"} {
+		if err := os.WriteFile(name, make([]byte, 4096), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, "/tmp/jail-binary"); err != nil {
+		t.Fatal(err)
+	}
+	id, err := unix.SysvShmGet(0x6a61, 4096, unix.IPC_CREAT|0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil) })
+	for _, call := range []uintptr{unix.SYS_MSGGET, unix.SYS_SEMGET} {
+		args := [3]uintptr{0x6a61, 1, unix.IPC_CREAT | 0o666}
+		if call == unix.SYS_MSGGET {
+			args = [3]uintptr{0x6a61, unix.IPC_CREAT | 0o666}
+		}
+		if _, _, errno := unix.Syscall(call, args[0], args[1], args[2]); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	if err := os.MkdirAll("/tmp/cgroup2", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("none", "/tmp/cgroup2", "cgroup2", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount("/tmp/cgroup2", unix.MNT_DETACH) })
 }
 
 func status(code int) string {

@@ -97,6 +97,7 @@ func (k *Kernel) diffPolicy(s *shared, c compiled) ([]string, error) {
 	}
 	differs("users or groups", profiles.Flags(changed).Has(profiles.OpenToAll) || !entrants)
 	differs("families", held.Families != next.Families || held.Kinds != next.Kinds)
+	differs("capabilities", held.Capabilities != next.Capabilities)
 	was, err := k.readTables(held.Slot, 0, held.StartsAt)
 	if err != nil {
 		return nil, err

@@ -345,7 +345,9 @@ func (r *Resolver) object(e *Event) {
 	case e.Op == "capable":
 		e.Capability = capabilityName(raw.Value)
 		e.Object = e.Capability
-	case e.Op == "ptrace" || e.Op == "traceme":
+	case e.Op == "device":
+		e.Object = cmp.Or(e.Path, fmt.Sprintf("device %d:%d", raw.Value>>20, raw.Value&0xfffff))
+	case e.Op == "ptrace" || e.Op == "traceme" || e.Op == "signal" || e.Op == "priority":
 		e.TargetPID = raw.Value
 		e.Object = fmt.Sprintf("pid %d", raw.Value)
 	case e.Op == "bpf":
@@ -407,6 +409,7 @@ var reasons = map[string]string{
 	"race":        "files were renamed all the while",
 	"family":      "the role does not list this kind of socket",
 	"reach":       "the other process is beyond the jail's reach",
+	"guard":       "closed to every jail, or to those whose role does not name it",
 	"bad_address": "the address could not be read",
 	"enroll":      "the enrollment was refused",
 	"no_gain":     "whoever entered without privilege may not gain any",

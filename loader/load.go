@@ -32,6 +32,7 @@ const (
 var optionalHooks = map[string]bool{
 	"inode_set_acl": true, "inode_remove_acl": true, // 6.2
 	"inode_file_setattr": true, // 6.17; file_ioctl covers the old way
+	"file_ioctl_compat":  true, // stable kernels of 2024; before them 32-bit calls pass file_ioctl
 }
 
 // pinnedPrograms are not attached but run by later processes.
@@ -127,6 +128,9 @@ func programSpec() (*ebpf.CollectionSpec, error) {
 	if err := setattrLayout(spec); err != nil {
 		return nil, err
 	}
+	if err := setReference(spec); err != nil {
+		return nil, err
+	}
 	if silent != "" {
 		if err := spec.Variables[bpf.JailVarSilent].Set(uint32(1)); err != nil {
 			return nil, err
@@ -219,6 +223,9 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 		return err
 	}
 	if err := k.pin(links, coll.Programs); err != nil {
+		return err
+	}
+	if err := k.Guard(); err != nil {
 		return err
 	}
 	if err := k.selfTest(ctx); err != nil {

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 
@@ -48,6 +50,9 @@ func (k *Kernel) InstallRoles(roles []*profiles.Role) error {
 
 // Reload installs the roles as they are now and says so in the events.
 func (k *Kernel) Reload(roles []*profiles.Role) error {
+	if err := k.Guard(); err != nil {
+		return err
+	}
 	if err := k.InstallRoles(roles); err != nil {
 		return err
 	}
@@ -146,6 +151,11 @@ func compileAll(roles []*profiles.Role, vars map[string]string) ([]compiled, err
 		if err != nil {
 			return nil, err
 		}
+		devices, err := openDevices(p.Devices)
+		if err != nil {
+			return nil, fmt.Errorf("role %s: %w", r.Name, err)
+		}
+		p.Starts = append(p.Starts, devices...)
 		list[i] = compiled{r, p}
 	}
 	return list, nil
@@ -624,7 +634,8 @@ func encodePolicy(role, slot uint32, id uint64, p *profiles.Policy) bpf.JailPoli
 	return bpf.JailPolicy{
 		Id: id, Role: role, Slot: slot,
 		Flags: p.Flags, Families: p.Families, Kinds: p.Kinds,
-		FileStates: p.FileStates, FileClasses: p.FileClasses,
+		Capabilities: p.Capabilities,
+		FileStates:   p.FileStates, FileClasses: p.FileClasses,
 		FileClassAt: p.FileClassAt, FileNextAt: p.FileNextAt, FileAcceptAt: p.FileAcceptAt,
 		FileBeneathAt: p.FileBeneathAt,
 		NetV4At:       p.NetV4At, NetV4Len: p.NetV4Len, NetV6At: p.NetV6At, NetV6Len: p.NetV6Len,
@@ -702,4 +713,32 @@ func environment() (profiles.Env, error) {
 	env.Account = account
 	env.Resolvers, env.ResolverSockets, err = resolvers(referenceRoot)
 	return env, err
+}
+
+// openDevices finds the device nodes below /dev that the patterns match, now.
+func openDevices(match func(path string) bool) ([]profiles.Start, error) {
+	if match == nil {
+		return nil, nil
+	}
+	var list []profiles.Start
+	err := filepath.WalkDir("/dev", func(path string, _ fs.DirEntry, err error) error {
+		var st unix.Stat_t
+		if err != nil || unix.Lstat(path, &st) != nil || !match(path) {
+			return nil // gone meanwhile, or closed to us: not opened by this role
+		}
+		start := profiles.Start{Value: unix.Major(st.Rdev)<<20 | unix.Minor(st.Rdev)}
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFCHR:
+			start.Kind = profiles.StartKind(bpf.JailStartKindSTART_OPEN_CHAR)
+		case unix.S_IFBLK:
+			start.Kind = profiles.StartKind(bpf.JailStartKindSTART_OPEN_BLOCK)
+		default:
+			return nil
+		}
+		if !slices.Contains(list, start) {
+			list = append(list, start)
+		}
+		return nil
+	})
+	return list, err
 }

@@ -93,6 +93,9 @@ func Upgrade(ctx context.Context) (done bool, err error) {
 	if err := k.selfTest(ctx); err != nil {
 		return false, errors.Join(err, k.let(ctx, old.number))
 	}
+	if err := k.Guard(); err != nil { // this program's file, too
+		return false, err
+	}
 	c.Abi = uint32(bpf.JailAbiABI_VERSION)
 	s, err := k.share()
 	if err != nil {
@@ -200,6 +203,9 @@ func (k *Kernel) attachBeside(next set) (err error) {
 			return err
 		}
 		step("link")
+	}
+	if err := own.guardObjects(); err != nil {
+		return fmt.Errorf("guard BPF objects: %w", err)
 	}
 	return next.markWhole(links)
 }

@@ -106,11 +106,12 @@ type Policy struct {
 	RoleID   uint32
 	RoleName string
 
-	Flags       uint32
-	Families    uint64
-	Kinds       uint32
-	FileStates  uint32 // 0: no file rules
-	FileClasses uint32
+	Flags        uint32
+	Families     uint64
+	Kinds        uint32
+	Capabilities uint64 // bit n: capability n
+	FileStates   uint32 // 0: no file rules
+	FileClasses  uint32
 	FileClassAt,
 	FileNextAt,
 	FileAcceptAt,
@@ -142,6 +143,9 @@ type Policy struct {
 	Rules []Rule
 	// Defaults gives, for each flag, the place that decides where no rule does.
 	Defaults map[string]Place
+
+	// Devices tells whether the role names a device node's path; nil: none.
+	Devices func(path string) bool
 
 	files   []fileMatcher
 	network []netMatcher
@@ -217,6 +221,12 @@ func (r *Role) Compile(env Env) (*Policy, error) {
 	}
 	if p.Entrants, err = r.entrants(&env); err != nil {
 		return nil, err
+	}
+	if p.Capabilities, err = compileCapabilities(r.Capabilities); err != nil {
+		return nil, fmt.Errorf("role %s: %w", r.Name, err)
+	}
+	if p.Devices, err = compileDevices(r.Devices, &env); err != nil {
+		return nil, fmt.Errorf("role %s: %w", r.Name, err)
 	}
 	all := r.AllRules()
 	if r.DNS {

@@ -136,7 +136,7 @@ func TestPolicyNamesItsRules(t *testing.T) {
 	r, _ := set.ByName("api")
 	policy := mustCompile(t, r, Env{Vars: map[string]string{"HOME": "/home/u"}})
 	access, rule := policy.Match("/srv/a/pub/x")
-	want := Rule{FileRules, "api.toml:26", `{ path = "/srv/*/pub", access = "rw" }`}
+	want := Rule{FileRules, "api.toml:29", `{ path = "/srv/*/pub", access = "rw" }`}
 	if access != Read|Write || policy.Rules[rule] != want {
 		t.Errorf("got %s by %v", access, policy.Rules[rule])
 	}
@@ -147,11 +147,11 @@ func TestPolicyNamesItsRules(t *testing.T) {
 		}
 	}
 	wantPlaces := []string{
-		`api.toml:34 { protocol = "tcp", direction = "connect", port = "8000-8100", address = "127.0.0.0/8", allow = true }`,
-		`api.toml:37 { address = "::1", allow = false }`,
-		`api.toml:50 { direction = "bind", port = 0, allow = true }`,
+		`api.toml:37 { protocol = "tcp", direction = "connect", port = "8000-8100", address = "127.0.0.0/8", allow = true }`,
+		`api.toml:40 { address = "::1", allow = false }`,
+		`api.toml:53 { direction = "bind", port = 0, allow = true }`,
 		`api.toml:18 { protocol = "udp", direction = "bind", port = 0, allow = true }`, // dns = true
-		`api.toml:21 "/run/x.sock"`, `api.toml:21 "@name*"`, `api.toml:45 "@x"`,
+		`api.toml:23 "/run/x.sock"`, `api.toml:23 "@name*"`, `api.toml:48 "@x"`,
 	}
 	if !slices.Equal(places, wantPlaces) {
 		t.Errorf("got %q", places)

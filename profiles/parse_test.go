@@ -31,11 +31,14 @@ allow_memfd_exec = true
 allow_jit = false
 dns = true
 require_signature = true
+allow_userfaultfd = true
+allow_keys = true
 families = ["vsock", "raw"]
 unix = ["/run/x.sock", "@name*"]
 users = ["*", "alice"]
 groups = ["1000"]
 devices = ["/dev/kvm"]
+capabilities = ["net_admin", "sys_time"]
 [[roles.api.files]]
 path = "/srv/*/pub"
 access = "rw"
@@ -103,13 +106,13 @@ func TestPlacesAreThoseOfKeys(t *testing.T) {
 	}{
 		{"role", r.Place, "api.toml:2"},
 		{"flag", r.KeyPlace("allow_network"), "api.toml:6"},
-		{"flag that is not written", p.Roles[1].KeyPlace("allow_network"), "api.toml:41"},
-		{"file rule", r.Files[0].Place, "api.toml:26"},
-		{"file rule with the path last", r.Files[1].Place, "api.toml:30"},
-		{"network rule", r.Network[0].Place, "api.toml:34"},
-		{"network rule without a port", r.Network[1].Place, "api.toml:37"},
-		{"unix", r.Unix[1].Place, "api.toml:21"},
-		{"rule set", p.RuleSets[0].Place, "api.toml:44"},
+		{"flag that is not written", p.Roles[1].KeyPlace("allow_network"), "api.toml:44"},
+		{"file rule", r.Files[0].Place, "api.toml:29"},
+		{"file rule with the path last", r.Files[1].Place, "api.toml:33"},
+		{"network rule", r.Network[0].Place, "api.toml:37"},
+		{"network rule without a port", r.Network[1].Place, "api.toml:40"},
+		{"unix", r.Unix[1].Place, "api.toml:23"},
+		{"rule set", p.RuleSets[0].Place, "api.toml:47"},
 	} {
 		if c.at.String() != c.want {
 			t.Errorf("%s is at %s, want %s", c.what, c.at, c.want)

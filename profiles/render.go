@@ -29,6 +29,7 @@ func (r *Role) TOML() string {
 	writeTexts(&b, "users", r.Users)
 	writeTexts(&b, "groups", r.Groups)
 	writeTexts(&b, "devices", r.Devices)
+	writeTexts(&b, "capabilities", r.Capabilities)
 	r.write(&b, name)
 	for _, s := range r.sets {
 		text := s.TOML()

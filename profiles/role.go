@@ -27,17 +27,18 @@ type Profile struct {
 
 // Role is an id, a name, flags and rules as written.
 type Role struct {
-	ID         uint32
-	Name       string
-	Place      Place // of the role's header
-	Permissive bool  // mode = "permissive": report, do not refuse
-	Include    []Text
-	Flags      Flags
-	DNS        bool
-	Families   []Text
-	Users      []Text
-	Groups     []Text
-	Devices    []Text
+	ID           uint32
+	Name         string
+	Place        Place // of the role's header
+	Permissive   bool  // mode = "permissive": report, do not refuse
+	Include      []Text
+	Flags        Flags
+	DNS          bool
+	Families     []Text
+	Users        []Text
+	Groups       []Text
+	Devices      []Text
+	Capabilities []Text // that the jail gates and this role may use
 	Rules
 	Builtin bool
 	Source  string // text of the file that the role is from; empty for a role made by code
@@ -207,6 +208,8 @@ const (
 	AllowMemfdExec
 	AllowJIT
 	RequireSignature
+	AllowUserfaultfd
+	AllowKeys
 
 	ModePermissive Flags = 1 << 30
 	OpenToAll      Flags = 1 << 31
@@ -232,6 +235,8 @@ var flagNames = []struct {
 	{"allow_memfd_exec", AllowMemfdExec},
 	{"allow_jit", AllowJIT},
 	{"require_signature", RequireSignature},
+	{"allow_userfaultfd", AllowUserfaultfd},
+	{"allow_keys", AllowKeys},
 }
 
 // FlagNames lists the keys that are flags, in the order of their bits.
@@ -305,6 +310,7 @@ func (r *Role) Clone() *Role {
 	c.Users = slices.Clone(r.Users)
 	c.Groups = slices.Clone(r.Groups)
 	c.Devices = slices.Clone(r.Devices)
+	c.Capabilities = slices.Clone(r.Capabilities)
 	c.Files = slices.Clone(r.Files)
 	c.Network = slices.Clone(r.Network)
 	c.Unix = slices.Clone(r.Unix)

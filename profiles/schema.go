@@ -84,6 +84,7 @@ var roleKeys = append(schema[Role]{
 	{"users", func(d *decoder, e *entry, r *Role) { r.Users = d.texts(e, checkAccount) }},
 	{"groups", func(d *decoder, e *entry, r *Role) { r.Groups = d.texts(e, checkAccount) }},
 	{"devices", func(d *decoder, e *entry, r *Role) { r.Devices = d.texts(e, CheckPattern) }},
+	{"capabilities", func(d *decoder, e *entry, r *Role) { r.Capabilities = d.texts(e, checkCapability) }},
 	{"dns", func(d *decoder, e *entry, r *Role) { r.DNS = d.boolean(e) }},
 	{"files", func(d *decoder, e *entry, r *Role) { r.Files = d.fileRules(e, "roles", r.Name) }},
 	{"network", func(d *decoder, e *entry, r *Role) { r.Network = d.networkRules(e, "roles", r.Name) }},
