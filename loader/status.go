@@ -130,6 +130,9 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if _, err := Depth(); errors.Is(err, ErrNotLoaded) {
+		missing = append(missing, "every verdict: the programs are there and the kernel does not call them; is kernel.ftrace_enabled 0?")
+	}
 	if !k.set.mine() {
 		if len(held) < want || want == 0 {
 			missing = append(missing, fmt.Sprintf("%d programs of build %s", want-len(held), k.set.build))

@@ -276,3 +276,23 @@ func TestUpgradeOfAnotherLayoutIsRefused(t *testing.T) {
 		t.Errorf("control: upgrade to what acts already: %v, %v", done, err)
 	}
 }
+
+// TestStatusSeesThatTheKernelCallsNoProgram: root outside any jail can turn all calls of BPF
+// programs off.
+func TestStatusSeesThatTheKernelCallsNoProgram(t *testing.T) {
+	const sysctl = "/proc/sys/kernel/ftrace_enabled"
+	k := testKernel(t)
+	if err := os.WriteFile(sysctl, []byte("0"), 0); err != nil {
+		t.Fatal(err)
+	}
+	s, err := k.Status()
+	if back := os.WriteFile(sysctl, []byte("1"), 0); back != nil {
+		t.Fatal(back)
+	}
+	if err != nil || s.Whole || len(s.Missing) != 1 || !strings.Contains(s.Missing[0], "ftrace_enabled") {
+		t.Errorf("status %+v, %v", s, err)
+	}
+	if s, err = k.Status(); err != nil || !s.Whole {
+		t.Errorf("control: %+v, %v", s, err)
+	}
+}
