@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -113,7 +114,15 @@ func (a attack) run(t *testing.T, as string, role uint32, args []string) int {
 	if role != 0 {
 		argv = append(argv, "-j", fmt.Sprint(role))
 	}
-	cmd := exec.Command(attackBinary, append(append(argv, a.name), args...)...)
+	argv = append(argv, a.name)
+	for _, arg := range args {
+		// Pins are in a directory of their set's.
+		if found, _ := filepath.Glob(arg); strings.HasPrefix(arg, Dir) && len(found) == 1 {
+			arg = found[0]
+		}
+		argv = append(argv, arg)
+	}
+	cmd := exec.Command(attackBinary, argv...)
 	cmd.Dir = "/tmp"
 	cmd.WaitDelay = 10 * time.Second // a child that the attack left must not hold the row
 	var stderr strings.Builder

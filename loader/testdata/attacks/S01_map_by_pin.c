@@ -2,7 +2,7 @@
  * id: S01
  * tries: a descriptor of a pinned map, in a role that allows bpf(2)
  * role: admin
- * args: /sys/fs/bpf/jail/maps/control_block
+ * args: /sys/fs/bpf/jail/maps/1-????????/control_block
  * control: own
  * expect: EPERM
  * as: root

@@ -2,7 +2,7 @@
  * id: S11
  * tries: read who is jailed from the pinned iterator
  * role: permissive
- * args: /sys/fs/bpf/jail/links/1/subjects_iter
+ * args: /sys/fs/bpf/jail/links/1-????????/subjects_iter
  * control: /dev/null
  * expect: EACCES
  * as: root
