@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -45,8 +46,10 @@ var lastDetached = []string{"enroll_stage", "enroll_stage_v2", "exec_check", "en
 // Kernel is the loaded kernel part: its pinned maps.
 type Kernel struct {
 	maps     map[string]*ebpf.Map
+	sharing  sync.Mutex    // of the next
 	shared   *shared       // nil: not mapped yet
-	identify *ebpf.Program // nil until it is needed
+	identify *ebpf.Program // this and stampEnd: nil until it is needed
+	stampEnd *ebpf.Program
 }
 
 // Options of [Load].
@@ -359,8 +362,10 @@ func (k *Kernel) Close() error {
 	for _, m := range k.maps {
 		errs = append(errs, m.Close())
 	}
-	if k.identify != nil {
-		errs = append(errs, k.identify.Close())
+	for _, p := range []*ebpf.Program{k.identify, k.stampEnd} {
+		if p != nil {
+			errs = append(errs, p.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -371,6 +376,18 @@ func (k *Kernel) table(name string) (*ebpf.Map, error) {
 		return m, nil
 	}
 	return nil, fmt.Errorf("map %s is not pinned below %s", name, mapsDir)
+}
+
+// pinnedProgram opens the pinned program of that name, once for as long as held is.
+func pinnedProgram(held **ebpf.Program, name string) (*ebpf.Program, error) {
+	if *held == nil {
+		prog, err := ebpf.LoadPinnedProgram(filepath.Join(progsDir, name), nil)
+		if err != nil {
+			return nil, fmt.Errorf("pinned program %s: %w", name, translate(err))
+		}
+		*held = prog
+	}
+	return *held, nil
 }
 
 // setUnknown writes the entry of tasks whose own cannot be told.

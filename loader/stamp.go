@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -46,7 +45,7 @@ const (
 
 // Stamp enrolls a running process: when it returns nil, all threads are under the roles,
 // and whatever they start from then on. On an error some may be; nothing is less
-// confined than before.
+// confined than before. One at a time.
 func (k *Kernel) Stamp(ctx context.Context, s Stamp) (err error) {
 	if len(s.Roles) == 0 || len(s.Roles) > int(bpf.JailAbiROLE_DEPTH) {
 		return Refusal(bpf.JailRefusalREFUSED_DEPTH)
@@ -70,10 +69,10 @@ func (k *Kernel) Stamp(ctx context.Context, s Stamp) (err error) {
 		}
 	}
 	key := uint32(s.PID)
-	if err := putStamp(ctx, stamps, key, value); err != nil {
+	if err := k.putStamp(ctx, stamps, key, value); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, endStamp(key)) }()
+	defer func() { err = errors.Join(err, k.endStamp(key)) }()
 	if s.Tree {
 		if value, err = look(stamps, key, value); err != nil {
 			return err
@@ -132,7 +131,7 @@ func look(stamps *ebpf.Map, key uint32, value bpf.JailStamp) (bpf.JailStamp, err
 
 // putStamp waits for its turn where the same process is being enrolled already. What a
 // killed enroller left for an earlier process of that id is cleared.
-func putStamp(ctx context.Context, stamps *ebpf.Map, key uint32, value bpf.JailStamp) error {
+func (k *Kernel) putStamp(ctx context.Context, stamps *ebpf.Map, key uint32, value bpf.JailStamp) error {
 	for range stampPasses {
 		err := stamps.Update(key, value, ebpf.UpdateNoExist)
 		if err == nil || !errors.Is(err, ebpf.ErrKeyExist) {
@@ -140,7 +139,7 @@ func putStamp(ctx context.Context, stamps *ebpf.Map, key uint32, value bpf.JailS
 		}
 		var held bpf.JailStamp
 		if stamps.Lookup(key, &held) == nil && held.Start != value.Start {
-			_ = endStamp(key)
+			_ = k.endStamp(key)
 			continue
 		}
 		select {
@@ -149,7 +148,7 @@ func putStamp(ctx context.Context, stamps *ebpf.Map, key uint32, value bpf.JailS
 		case <-time.After(stampPause):
 		}
 	}
-	_ = endStamp(key) // its enroller is no more
+	_ = k.endStamp(key) // its enroller is no more
 	return Refusal(bpf.JailRefusalREFUSED_BUSY)
 }
 
@@ -160,12 +159,11 @@ func pass() error {
 }
 
 // endStamp gives back what a stamp holds.
-func endStamp(key uint32) error {
-	prog, err := ebpf.LoadPinnedProgram(filepath.Join(progsDir, "stamp_end"), nil)
+func (k *Kernel) endStamp(key uint32) error {
+	prog, err := pinnedProgram(&k.stampEnd, "stamp_end")
 	if err != nil {
-		return fmt.Errorf("pinned program stamp_end: %w", translate(err))
+		return err
 	}
-	defer prog.Close()
 	var arg [4]byte
 	binary.NativeEndian.PutUint32(arg[:], key)
 	if _, err := prog.Run(&ebpf.RunOptions{Context: arg}); err != nil {
