@@ -70,6 +70,7 @@ endif
 	install -d -m 0755 $(DESTDIR)/etc/jail/roles.d
 	install -D -m 0755 scripts/packaging/restore-marks $(DESTDIR)/usr/libexec/jail/restore-marks
 	install -D -m 0644 scripts/packaging/dpkg.cfg $(DESTDIR)/etc/dpkg/dpkg.cfg.d/jail
+	install -D -m 0644 scripts/packaging/jail-hook.spec $(DESTDIR)/usr/share/jail/jail-hook.spec
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile

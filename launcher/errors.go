@@ -2,6 +2,9 @@ package launcher
 
 import "errors"
 
+// ErrNoServer: nobody answers on the enrollment socket.
+var ErrNoServer = errors.New("nobody listens on the enrollment socket")
+
 // The three ways of not running a command, each with an exit status of its own.
 var (
 	// ErrNotFound: the command does not exist (exit status 127).

@@ -22,6 +22,9 @@ type peer struct {
 	pid   int
 	uid   uint32 // effective, when it connected
 	start uint64 // field 22 of /proc/PID/stat
+
+	client  *client      // its user's
+	release func() error // of the role that was made for it; nil: none
 }
 
 // peerOf identifies the process at the other end. The caller closes pidfd. Before 6.5 a
@@ -72,6 +75,24 @@ func peerOf(conn *net.UnixConn) (p *peer, err error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// listenerIsRoots refuses a server that another user started.
+func listenerIsRoots(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cred *unix.Ucred
+	if cerr := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); cerr != nil {
+		return cerr
+	}
+	if err == nil && cred.Uid != 0 {
+		err = errors.New("its server is not root's")
+	}
+	return err
 }
 
 // alive tells whether the process still has its id.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jail/loader"
+	"jail/profiles"
 )
 
 // Limits of the enrollment socket.
@@ -23,6 +24,7 @@ const (
 	maxRequest     = 64 << 10         // bytes of one line
 	requestTime    = 10 * time.Second // from a line's first byte to its last, and for an answer to be taken
 	idleTime       = time.Minute      // without a request
+	makeTime       = time.Minute      // for a role to be made
 	maxConnections = 4096             // at once
 	maxPerUser     = 2048             // of one user that is not root: the others get through
 )
@@ -52,17 +54,27 @@ type Server struct {
 	Tables Tables                 // nil: such requests are answered with an error
 	Log    *slog.Logger
 
+	// MakeRole makes a role of rules for a user. It lives until release, and from then on
+	// for as long as a jail has it. nil: such requests are answered with an error.
+	MakeRole func(uid uint32, rules *profiles.AdHoc) (id uint32, release func() error, err error)
+
 	stamping sync.Mutex // a pass visits every thread of the system: one at a time
 	mu       sync.Mutex
-	users    map[uint32]int
+	users    map[uint32]*client
 	open     map[*net.UnixConn]bool
 	wait     sync.WaitGroup
+}
+
+// client is what is known of a user who is connected.
+type client struct {
+	connections int
+	making      sync.Mutex // a role: one at a time, so that nobody waits for another user's
 }
 
 // Serve accepts connections until the context ends, then closes them all.
 func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
 	s.mu.Lock()
-	s.users, s.open = make(map[uint32]int), make(map[*net.UnixConn]bool)
+	s.users, s.open = make(map[uint32]*client), make(map[*net.UnixConn]bool)
 	s.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
 	defer stop()
@@ -99,23 +111,29 @@ func (s *Server) closeAll() {
 	}
 }
 
-// enter counts a connection; false where there are too many.
-func (s *Server) enter(conn *net.UnixConn, uid uint32) bool {
+// enter counts a connection; nil where there are too many.
+func (s *Server) enter(conn *net.UnixConn, uid uint32) *client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.open) >= maxConnections || (uid != 0 && s.users[uid] >= maxPerUser) {
-		return false
+	c := s.users[uid]
+	if c == nil {
+		c = new(client)
+	}
+	if len(s.open) >= maxConnections || (uid != 0 && c.connections >= maxPerUser) {
+		return nil
 	}
 	s.open[conn] = true
-	s.users[uid]++
-	return true
+	s.users[uid] = c
+	c.connections++
+	return c
 }
 
 func (s *Server) leave(conn *net.UnixConn, uid uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, conn)
-	if s.users[uid]--; s.users[uid] == 0 {
+	c := s.users[uid]
+	if c.connections--; c.connections == 0 {
 		delete(s.users, uid)
 	}
 }
@@ -129,11 +147,12 @@ func (s *Server) connection(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	defer p.close()
-	if !s.enter(conn, p.uid) {
+	if p.client = s.enter(conn, p.uid); p.client == nil {
 		s.answer(conn, failure(errors.New("too many connections")))
 		return
 	}
 	defer s.leave(conn, p.uid)
+	defer s.release(p)
 	if ctx.Err() != nil {
 		return
 	}
@@ -149,6 +168,17 @@ func (s *Server) connection(ctx context.Context, conn *net.UnixConn) {
 		if !s.answer(conn, s.handle(ctx, p, line)) {
 			return
 		}
+	}
+}
+
+// release lets go of the role that was made on a connection: at its end the client has
+// executed its command, or never will.
+func (s *Server) release(p *peer) {
+	if p.release == nil {
+		return
+	}
+	if err := p.release(); err != nil {
+		s.Log.Error("role of a client", "uid", p.uid, "error", err)
 	}
 }
 
@@ -223,6 +253,7 @@ type request struct {
 	Enroll           *enrollRequest
 	EnrollAtExec     *enrollRequest
 	Query            *queryRequest
+	MakeRole         *profiles.AdHoc
 	EnrollExecutable *executableRequest
 	RemoveExecutable *executableRequest
 	EnrollCgroup     *cgroupRequest
@@ -290,6 +321,8 @@ func (s *Server) try(ctx context.Context, p *peer, line []byte) (any, error) {
 		return s.enroll(ctx, k, p, r.EnrollAtExec, true)
 	case r.Query != nil:
 		return query(k, p, r.Query.PID)
+	case r.MakeRole != nil:
+		return s.makeRole(p, r.MakeRole)
 	}
 	if err := administrator(k, p); err != nil {
 		return nil, fmt.Errorf("%s: %w", kind, err)
@@ -339,6 +372,75 @@ func (s *Server) enroll(ctx context.Context, k Kernel, p *peer, r *enrollRequest
 	}
 	s.Log.Info("enrolled", "pid", p.pid, "uid", p.uid, "role", *r.Role, "pod", r.Pod, "at_exec", atExec)
 	return "Success", nil
+}
+
+// makeRole makes a role of the rules of one `jail run`, which the client may enter for as
+// long as it is connected. Such a role only adds to what holds already.
+func (s *Server) makeRole(p *peer, rules *profiles.AdHoc) (any, error) {
+	switch {
+	case s.MakeRole == nil:
+		return nil, errors.New("MakeRole is not available in this version")
+	case p.release != nil:
+		return nil, errors.New("a connection makes one role")
+	}
+	p.client.making.Lock()
+	defer p.client.making.Unlock()
+	id, release, err := s.MakeRole(p.uid, rules)
+	if err != nil {
+		return nil, err
+	}
+	p.release = release
+	s.Log.Info("role made", "pid", p.pid, "uid", p.uid, "role", id)
+	return map[string]roleMade{"RoleMade": {id}}, nil
+}
+
+type roleMade struct {
+	Role uint32 `json:"role_id"`
+}
+
+// MakeRole has the server at the enrollment socket make a role of rules, whose paths are
+// canonical. It can be entered until close, or the exec that enters it.
+func MakeRole(rules *profiles.AdHoc) (id uint32, close func() error, err error) {
+	fail := func(err error) (uint32, func() error, error) {
+		return 0, nil, fmt.Errorf("enrollment socket: %w", err)
+	}
+	line, err := json.Marshal(map[string]any{"MakeRole": rules})
+	if err != nil {
+		return fail(err)
+	}
+	if len(line) >= maxRequest {
+		return fail(fmt.Errorf("the rules take %d bytes, %w", len(line), errTooLong))
+	}
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: loader.EnrollmentSocket, Net: "unix"})
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", ErrNoServer, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = conn.Close()
+		}
+	}()
+	// Whoever listens there makes the jail: it must be root's.
+	if err := listenerIsRoots(conn); err != nil {
+		return fail(err)
+	}
+	if err := conn.SetDeadline(time.Now().Add(makeTime)); err != nil {
+		return fail(err)
+	}
+	if _, err := conn.Write(append(line, '\n')); err != nil {
+		return fail(err)
+	}
+	var answer struct {
+		RoleMade *roleMade
+		Error    string
+	}
+	if err := json.NewDecoder(conn).Decode(&answer); err != nil {
+		return fail(err)
+	}
+	if answer.RoleMade == nil {
+		return fail(errors.New(answer.Error))
+	}
+	return answer.RoleMade.Role, conn.Close, nil
 }
 
 // query tells the innermost jail of a process: root outside any jail may ask about all,

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
@@ -32,15 +35,122 @@ const (
 
 func isAdHoc(id uint32) bool { return id >= uint32(bpf.JailAbiADHOC_ROLE) }
 
+// What users may ask for: so many roles alive of one, so many of all (a user may have many
+// ids in a user namespace), and so many bytes of tables for each.
+const (
+	adHocPerUser  = 64
+	adHocForUsers = 2048
+	adHocBytes    = 1 << 20
+)
+
 // MakeAdHoc compiles the roles and installs them under ids of their own, which are not used
 // again before the next boot.
-func (k *Kernel) MakeAdHoc(roles []*profiles.Role, vars map[string]string) (a *AdHoc, err error) {
+func (k *Kernel) MakeAdHoc(roles []*profiles.Role, vars map[string]string) (*AdHoc, error) {
 	s, err := k.share()
 	if err != nil {
 		return nil, err
 	}
 	mounts := atomic.LoadUint64(&s.control.Mounts)
 	list, err := compileAll(roles, vars)
+	if err != nil {
+		return nil, err
+	}
+	return k.installAdHoc(list, mounts, nil)
+}
+
+// MakeAdHocFor makes a role of the rules that a user asks for, which that user and root may
+// enter. The paths are taken as they are: symbolic links are not followed, since
+// that would be done with the rights of this process.
+func (k *Kernel) MakeAdHocFor(uid uint32, rules *profiles.AdHoc) (*AdHoc, error) {
+	if err := rules.Check(); err != nil {
+		return nil, err
+	}
+	s, err := k.share()
+	if err != nil {
+		return nil, err
+	}
+	mounts := atomic.LoadUint64(&s.control.Mounts)
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	if env.Resolve, err = unfollowed(env.Resolve); err != nil {
+		return nil, err
+	}
+	role, err := rules.Alone(env)
+	if err != nil {
+		return nil, err
+	}
+	role.Name = fmt.Sprintf("%s-%d", profiles.AdHocName, uid)
+	role.Users = []profiles.Text{{Value: fmt.Sprint(uid)}}
+	policy, err := role.Compile(env)
+	if err != nil {
+		return nil, err
+	}
+	if len(policy.Tables) > adHocBytes {
+		return nil, fmt.Errorf("the rules make %d bytes of tables, at most %d are for users", len(policy.Tables), adHocBytes)
+	}
+	full := func() error {
+		own, all := s.countAdHoc(role.Name)
+		switch {
+		case own >= adHocPerUser:
+			return fmt.Errorf("user %d has %d roles of its own already", uid, adHocPerUser)
+		case all >= adHocForUsers:
+			return fmt.Errorf("users have %d roles of their own already", adHocForUsers)
+		}
+		return nil
+	}
+	return k.installAdHoc([]compiled{{role, policy}}, mounts, func() error {
+		if full() == nil {
+			return nil
+		}
+		return errors.Join(k.collect(everything), full())
+	})
+}
+
+// countAdHoc counts the roles that users asked for: those of that name, and all.
+func (s *shared) countAdHoc(name string) (own, all int) {
+	for i := range s.roles {
+		if r := &s.roles[i]; isAdHoc(atomic.LoadUint32(&r.Id)) {
+			held := unix.ByteSliceToString(r.Name[:])
+			if strings.HasPrefix(held, profiles.AdHocName+"-") {
+				all++
+			}
+			if held == name {
+				own++
+			}
+		}
+	}
+	return own, all
+}
+
+// unfollowed follows symbolic links only in the paths of the rule set `runtime`, which every
+// role of rules alone has; all others it leads to the mount that stands for theirs.
+func unfollowed(resolve func(string) (string, error)) (func(string) (string, error), error) {
+	table, err := os.ReadFile(mountTablePath)
+	if err != nil {
+		return nil, fmt.Errorf("mount table of pid 1: %w", err)
+	}
+	mounts, err := parseMounts(table)
+	if err != nil {
+		return nil, err
+	}
+	known, err := profiles.RuntimePrefixes()
+	if err != nil {
+		return nil, err
+	}
+	return func(name string) (string, error) {
+		if slices.Contains(known, name) {
+			return resolve(name)
+		}
+		return mounts.lead(path.Clean(name)), nil
+	}, nil
+}
+
+// installAdHoc installs compiled roles; mounts is the count of mount tables before they were
+// compiled. allowed is asked under the lock.
+func (k *Kernel) installAdHoc(list []compiled, mounts uint64, allowed func() error) (a *AdHoc, err error) {
+	s, err := k.share()
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +161,11 @@ func (k *Kernel) MakeAdHoc(roles []*profiles.Role, vars map[string]string) (a *A
 	defer unlock()
 	if err := k.collect(adHocAtOnce); err != nil {
 		return nil, err
+	}
+	if allowed != nil {
+		if err := allowed(); err != nil {
+			return nil, err
+		}
 	}
 	a = &AdHoc{kernel: k}
 	if a.lease, err = openLeases(); err != nil {

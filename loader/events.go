@@ -634,7 +634,7 @@ func networkChange(e Event, role string) Change {
 	}
 	c.TOML = rule.Table(role)
 	if e.Port == 53 && rule.Direction == profiles.Connect {
-		c.Note = "to look up names, dns = true opens port 53 of the servers in /etc/resolv.conf"
+		c.Note = "to look up names, dns = true (--dns) opens port 53 of the servers in /etc/resolv.conf"
 	}
 	if e.Rule != nil && e.rec != nil && e.Reason == "rule" {
 		changed := e.rec.role()
@@ -662,7 +662,7 @@ func unixChange(name, role string) Change {
 		Note: "add to the list where the role has one",
 	}
 	if slices.Contains(resolverSockets, name) {
-		c.Note = "to look up names, dns = true opens the local resolver's socket, too"
+		c.Note = "to look up names, dns = true (--dns) opens the local resolver's socket, too"
 	}
 	return c
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -46,8 +47,10 @@ var lastDetached = []string{"enroll_stage", "enroll_stage_v2", "exec_check", "en
 type Kernel struct {
 	set      set // that acts
 	maps     map[string]*ebpf.Map
+	sharing  sync.Mutex    // of the next
 	shared   *shared       // nil: not mapped yet
-	identify *ebpf.Program // nil until it is needed
+	identify *ebpf.Program // this and stampEnd: nil until it is needed
+	stampEnd *ebpf.Program
 }
 
 // Options of [Load].
@@ -356,9 +359,7 @@ func (k *Kernel) Close() error {
 	for _, m := range k.maps {
 		errs = append(errs, m.Close())
 	}
-	if k.identify != nil {
-		errs = append(errs, k.identify.Close())
-	}
+	k.dropPrograms()
 	return errors.Join(errs...)
 }
 

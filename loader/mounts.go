@@ -75,13 +75,18 @@ func (t mountTable) resolve(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return t.lead(real), nil
+}
+
+// lead leads a path that is on a bind mount back to the tree behind it.
+func (t mountTable) lead(real string) string {
 	m := t.covering(real)
 	if m == nil {
-		return real, nil
+		return real
 	}
 	inside := path.Join(m.Root, strings.TrimPrefix(real, strings.TrimSuffix(m.Mountpoint, "/")))
 	winner := t.standsFor(m)
-	return path.Join(winner.Mountpoint, strings.TrimPrefix(inside, strings.TrimSuffix(winner.Root, "/"))), nil
+	return path.Join(winner.Mountpoint, strings.TrimPrefix(inside, strings.TrimSuffix(winner.Root, "/")))
 }
 
 // standsFor is the mount whose root encloses another's root on the same file system: the

@@ -122,6 +122,25 @@ func (k *Kernel) program(name string) (*ebpf.Program, error) {
 	return prog, nil
 }
 
+// kept is program, for one that is run often: it stays open in *held.
+func (k *Kernel) kept(held **ebpf.Program, name string) (*ebpf.Program, error) {
+	var err error
+	if *held == nil {
+		*held, err = k.program(name)
+	}
+	return *held, err
+}
+
+// dropPrograms closes those that were kept open.
+func (k *Kernel) dropPrograms() {
+	for _, held := range []**ebpf.Program{&k.identify, &k.stampEnd} {
+		if *held != nil {
+			_ = (*held).Close()
+			*held = nil
+		}
+	}
+}
+
 // open opens what is pinned of the set that acts, whatever its version.
 func open() (*Kernel, error) {
 	if os.Geteuid() != 0 {

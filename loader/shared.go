@@ -25,6 +25,8 @@ type shared struct {
 
 // share maps the memory, once.
 func (k *Kernel) share() (*shared, error) {
+	k.sharing.Lock()
+	defer k.sharing.Unlock()
 	if k.shared != nil {
 		return k.shared, nil
 	}

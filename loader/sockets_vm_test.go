@@ -3,6 +3,7 @@
 package loader
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +20,14 @@ func outsideSockets(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// As udev makes it.
+	_ = os.MkdirAll("/dev/net", 0o755)
+	if err := unix.Mknod("/dev/net/tun", unix.S_IFCHR|0o666, int(unix.Mkdev(10, 200))); err != nil && !errors.Is(err, unix.EEXIST) {
+		t.Fatal(err)
+	}
+	if err := os.Chmod("/dev/net/tun", 0o666); err != nil {
+		t.Fatal(err)
 	}
 	_ = os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 2147483647"), 0)
 	for name, kind := range map[string]string{

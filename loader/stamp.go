@@ -45,7 +45,7 @@ const (
 
 // Stamp enrolls a running process: when it returns nil, all threads are under the roles,
 // and whatever they start from then on. On an error some may be; nothing is less
-// confined than before.
+// confined than before. One at a time.
 func (k *Kernel) Stamp(ctx context.Context, s Stamp) (err error) {
 	if len(s.Roles) == 0 || len(s.Roles) > int(bpf.JailAbiROLE_DEPTH) {
 		return Refusal(bpf.JailRefusalREFUSED_DEPTH)
@@ -160,11 +160,10 @@ func (k *Kernel) pass() error {
 
 // endStamp gives back what a stamp holds.
 func (k *Kernel) endStamp(key uint32) error {
-	prog, err := k.program("stamp_end")
+	prog, err := k.kept(&k.stampEnd, "stamp_end")
 	if err != nil {
 		return err
 	}
-	defer prog.Close()
 	var arg [4]byte
 	binary.NativeEndian.PutUint32(arg[:], key)
 	if _, err := prog.Run(&ebpf.RunOptions{Context: arg}); err != nil {

@@ -399,9 +399,6 @@ func (k *Kernel) become(next set) error {
 		_ = m.Close()
 	}
 	k.maps, k.set = other.maps, next
-	if k.identify != nil {
-		_ = k.identify.Close()
-		k.identify = nil
-	}
+	k.dropPrograms()
 	return nil
 }

@@ -179,14 +179,11 @@ func (k *Kernel) HasExecutable(f *os.File, e Entrance) (bool, error) {
 // askIdentity has the kernel part look at a file that this process has open: what stat
 // says of a file is on some filesystems not what the kernel goes by.
 func (k *Kernel) askIdentity(f *os.File, op bpf.JailIdentifyOp, e bpf.JailEntrance) error {
-	if k.identify == nil {
-		prog, err := k.program("identify")
-		if err != nil {
-			return err
-		}
-		k.identify = prog
+	prog, err := k.kept(&k.identify, "identify")
+	if err != nil {
+		return err
 	}
-	errno, err := k.identify.Run(&ebpf.RunOptions{Context: bpf.JailIdentity{Fd: uint32(f.Fd()), Op: uint32(op), Entrance: e}})
+	errno, err := prog.Run(&ebpf.RunOptions{Context: bpf.JailIdentity{Fd: uint32(f.Fd()), Op: uint32(op), Entrance: e}})
 	if err != nil {
 		return fmt.Errorf("identify: %w", translate(err))
 	}

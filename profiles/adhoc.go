@@ -175,6 +175,134 @@ func runtimeBeneath(files []FileRule, exec bool, env Env) ([]FileRule, error) {
 	return list, nil
 }
 
+// RuntimePrefixes are the leading literal components of the rule set `runtime`, as written.
+func RuntimePrefixes() ([]string, error) {
+	runtime, ok := Builtins().RuleSet("runtime")
+	if !ok {
+		return nil, errors.New("the built-in rule set runtime is missing")
+	}
+	var list []string
+	for _, f := range runtime.Files {
+		prefix, err := literalPrefix(f.Path, Env{})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, prefix)
+	}
+	return list, nil
+}
+
+// Canonical gives the rules with the variables in their paths filled in, and the leading
+// literal components of each resolved.
+func (a *AdHoc) Canonical(env Env) (*AdHoc, error) {
+	c := *a
+	c.Files, c.Unix = slices.Clone(a.Files), slices.Clone(a.Unix)
+	var err error
+	for i := range c.Files {
+		if c.Files[i].Path, err = canonical(c.Files[i].Path, env); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Files[i].Place, err)
+		}
+	}
+	for i := range c.Unix {
+		if strings.HasPrefix(c.Unix[i].Value, "@") {
+			continue
+		}
+		if c.Unix[i].Value, err = canonical(c.Unix[i].Value, env); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Unix[i].Place, err)
+		}
+	}
+	return &c, nil
+}
+
+func canonical(pattern string, env Env) (string, error) {
+	var b strings.Builder
+	for rest := pattern; rest != ""; {
+		name, after, closed := strings.Cut(strings.TrimPrefix(rest, "${"), "}")
+		n := 1
+		switch {
+		case strings.HasPrefix(rest, "${") && closed:
+			value, ok := env.Vars[name]
+			if !ok {
+				return "", fmt.Errorf("unknown variable ${%s}", name)
+			}
+			b.WriteString(QuotePattern(value))
+			rest = after
+			continue
+		case rest[0] == '\\' && len(rest) > 1:
+			n = 2
+		}
+		b.WriteString(rest[:n])
+		rest = rest[n:]
+	}
+	parts := strings.Split(b.String(), "/")
+	n, literal := 0, ""
+	for ; n < len(parts); n++ {
+		if parts[n] == "" {
+			continue
+		}
+		glyphs, err := lexPattern(parts[n])
+		if err != nil {
+			return "", err
+		}
+		name, ok := literalName(glyphs)
+		if !ok || literal == "/proc" && ownProcess[name] {
+			break
+		}
+		literal += "/" + name
+	}
+	if env.Resolve == nil || literal == "" || parts[0] != "" {
+		return b.String(), nil
+	}
+	resolved, err := env.Resolve(literal)
+	if err != nil {
+		return "", err
+	}
+	if n == len(parts) {
+		return QuotePattern(resolved), nil
+	}
+	return strings.TrimSuffix(QuotePattern(resolved), "/") + "/" + strings.Join(parts[n:], "/"), nil
+}
+
+// Check tells what is wrong with rules that came from elsewhere than the options of `jail run`.
+func (a *AdHoc) Check() error {
+	if a.Empty() {
+		return errors.New("no rules")
+	}
+	var places []*Place
+	for i := range a.Files {
+		f := &a.Files[i]
+		if f.Access&^(Read|Write|Exec|Map) != 0 || f.Without != 0 || f.CommandLine {
+			return fmt.Errorf("path %s: access %#x is none of an option's", token(f.Path), f.Access)
+		}
+		if err := CheckPattern(f.Path); err != nil {
+			return err
+		}
+		places = append(places, &f.Place)
+	}
+	for i := range a.Network {
+		n := &a.Network[i]
+		if n.Protocol > UDP || n.Direction > Connect || n.Ports.First > n.Ports.Last || !n.Allow {
+			return errors.New("a network rule is none of an option's")
+		}
+		if p := n.Prefix; p != (netip.Prefix{}) && (!p.IsValid() || p != p.Masked() || p.Addr().Is4In6()) {
+			return fmt.Errorf("prefix %s is not masked, or not plain", p)
+		}
+		places = append(places, &n.Place)
+	}
+	for i := range a.Unix {
+		if err := checkUnix(a.Unix[i].Value); err != nil {
+			return err
+		}
+		places = append(places, &a.Unix[i].Place)
+	}
+	for _, p := range places {
+		if !strings.HasPrefix(p.File, "command line: ") || p.Line != 0 || p.Column != 0 {
+			return errors.New("a rule is of no command line")
+		}
+	}
+	return nil
+}
+
 // literalPrefix gives the canonical path of the leading literal components of a pattern.
 func literalPrefix(path string, env Env) (string, error) {
 	glyphs, err := lexPattern(path)

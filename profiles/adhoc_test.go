@@ -282,3 +282,85 @@ func BenchmarkCompileTwentyOptions(b *testing.B) {
 		}
 	}
 }
+
+func TestCanonicalResolvesAndFillsIn(t *testing.T) {
+	env := Env{
+		Vars: map[string]string{"HOME": "/home/u*"},
+		Resolve: func(name string) (string, error) {
+			if rest, ok := strings.CutPrefix(name, "/lib"); ok {
+				return "/usr/lib" + rest, nil
+			}
+			return name, nil
+		},
+	}
+	for in, want := range map[string]string{
+		"/lib/x":          "/usr/lib/x",
+		"/lib/*/x":        "/usr/lib/*/x",
+		`/lib/\*/x`:       `/usr/lib/\*/x`,
+		"/lib":            "/usr/lib",
+		"/":               "/",
+		"**/.env":         "**/.env",
+		"/*/x":            "/*/x",
+		"${HOME}/lib":     `/home/u\*/lib`,
+		"/a/${HOME}/**":   `/a/home/u\*/**`,
+		`/a/\${HOME}`:     `/a/\${HOME}`,
+		"/proc/self/maps": "/proc/self/maps",
+	} {
+		a := AdHoc{Files: []FileRule{{Path: in}}, Unix: []Text{{Value: "@lib"}}}
+		c, err := a.Canonical(env)
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		if got := c.Files[0].Path; got != want || c.Unix[0].Value != "@lib" || a.Files[0].Path != in {
+			t.Errorf("%s: %s %v, want %s", in, got, c.Unix, want)
+		}
+		if err := CheckPattern(c.Files[0].Path); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := (&AdHoc{Files: []FileRule{{Path: "/${NONE}"}}}).Canonical(env); err == nil {
+		t.Error("an unknown variable")
+	}
+}
+
+func TestCheckRefusesWhatNoOptionMakes(t *testing.T) {
+	place := Place{File: "command line: -r /x"}
+	rule := NetworkRule{Ports: Ports{1, 2}, Allow: true, Place: place}
+	masked, unmasked := netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("10.1.0.0/8")
+	with := func(change func(*NetworkRule)) *AdHoc {
+		r := rule
+		change(&r)
+		return &AdHoc{Network: []NetworkRule{r}}
+	}
+	for _, good := range []*AdHoc{
+		{DNS: true},
+		{Files: []FileRule{{Path: "/x", Access: Read | Exec | Map, Place: place}, {Path: "**/x", Place: place}}},
+		with(func(r *NetworkRule) { r.Prefix, r.Direction, r.Protocol = masked, Connect, UDP }),
+		{Unix: []Text{{Value: "@x*", Place: place}}},
+	} {
+		if err := good.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []*AdHoc{
+		{},
+		{Files: []FileRule{{Path: "x", Place: place}}},
+		{Files: []FileRule{{Path: "/x", Access: 16, Place: place}}},
+		{Files: []FileRule{{Path: "/x", Without: Read, Place: place}}},
+		{Files: []FileRule{{Path: "/x", CommandLine: true, Place: place}}},
+		{Files: []FileRule{{Path: "/x"}}},
+		{Files: []FileRule{{Path: "/x", Place: Place{File: place.File, Line: 1}}}},
+		with(func(r *NetworkRule) { r.Allow = false }),
+		with(func(r *NetworkRule) { r.Ports = Ports{2, 1} }),
+		with(func(r *NetworkRule) { r.Protocol = 3 }),
+		with(func(r *NetworkRule) { r.Direction = 3 }),
+		with(func(r *NetworkRule) { r.Prefix = unmasked }),
+		with(func(r *NetworkRule) { r.Prefix = netip.MustParsePrefix("::ffff:10.0.0.0/104") }),
+		{Unix: []Text{{Value: "x", Place: place}}},
+	} {
+		if err := bad.Check(); err == nil {
+			t.Errorf("%+v passed", bad)
+		}
+	}
+}

@@ -38,7 +38,7 @@ type launchFlags struct {
 
 // Help is the rest of the help.
 func (runCmd) Help() string {
-	return `Rules without --role start from "permissive"; an area that they mention becomes an allow-list: files by -r, -w and -x (what programs read in order to start is added), network by --connect, --bind, --unix and --dns. Without any -x, exec is not restricted. With --role they add to a private copy of each role. They need root.
+	return `Rules without --role start from "permissive"; an area that they mention becomes an allow-list: files by -r, -w and -x (what programs read in order to start is added), network by --connect, --bind, --unix and --dns. Without any -x, exec is not restricted. With --role they add to a private copy of each role; for who is not root, or is inside a jail, they are one role more, which only narrows, and jail serve must be running to make it.
 
 The command replaces jail: same process, same descriptors 0 to 2, and its own exit status. Options end at "--" or at the first word that is none. Root loads the kernel part where that has not been done; for others no_new_privs is set.
 
@@ -105,6 +105,7 @@ type jobRoles struct {
 	roles []*profiles.Role
 	adHoc []bool // as long as roles
 	vars  map[string]string
+	rules *profiles.AdHoc // that the server makes the last role of; for who may not do so here
 }
 
 func (j jobRoles) names() []string {
@@ -145,6 +146,9 @@ func (c *runCmd) adHoc(j *jobRoles, rules *profiles.AdHoc) error {
 	}
 	env, err := c.environment(j.vars)
 	if err != nil {
+		return err
+	}
+	if j.rules, err = rules.Canonical(env); err != nil {
 		return err
 	}
 	alone, err := rules.Alone(env)
@@ -208,14 +212,25 @@ func quoteShort(s string) string {
 // need not: the kernel part that holds it answers.
 func (c *runCmd) launch(a *app, spec launcher.Spec, j jobRoles) error {
 	if !privileged() {
-		if slices.Contains(j.adHoc, true) {
-			return withHint(errors.New("rules on the command line need root outside any jail"),
-				"run it as root, or have root put them into a role below "+configDir+"/"+rolesDir)
-		}
-		for _, r := range j.roles {
+		for i, r := range j.roles {
+			if j.adHoc[i] {
+				continue
+			}
 			spec.Roles = append(spec.Roles, r.ID)
 		}
-		return launcher.Run(spec)
+		if !slices.Contains(j.adHoc, true) {
+			return launcher.Run(spec)
+		}
+		id, done, err := launcher.MakeRole(j.rules)
+		if errors.Is(err, launcher.ErrNoServer) {
+			return withHint(fmt.Errorf("rules on the command line: %w", err),
+				"have root start it: systemctl enable --now jail-enroll.socket; or put them into a role below "+configDir+"/"+rolesDir)
+		}
+		if err != nil {
+			return fmt.Errorf("rules on the command line: %w", err)
+		}
+		spec.Roles = append(spec.Roles, id)
+		return errors.Join(launcher.Run(spec), done())
 	}
 	k, err := loader.Open()
 	if errors.Is(err, loader.ErrNotLoaded) {

@@ -19,6 +19,7 @@ import (
 
 	"jail/launcher"
 	"jail/loader"
+	"jail/profiles"
 )
 
 type serveCmd struct {
@@ -33,6 +34,7 @@ func (serveCmd) Help() string {
     {"Enroll": {"pod_id": 7, "role_id": 5}}         puts the caller itself, all its threads, into a jail
     {"EnrollAtExec": {"pod_id": 7, "role_id": 5}}   the same from its next exec on
     {"Query": {"pid": 4242}}                        {"ProcessInfo": {"pod_id": 7, "role_id": 5}}
+    {"MakeRole": {...}}                             {"RoleMade": {"role_id": 2147483650}}: for a jail run with rules of its own
 
 The others are for root outside any jail: EnrollExecutable, RemoveExecutable, SetXattr, CheckXattr and RemoveXattr with executable_path, EnrollCgroup and RemoveCgroup with cgroup_path. Answers are "Success", {"Error": "..."} or what was asked for. The role must be open to the caller, and a jailed caller only adds to what it is under.
 
@@ -65,9 +67,10 @@ func (c *serveCmd) Run(a *app) error {
 	}
 	shared := new(sharedKernel)
 	server := launcher.Server{
-		Open:   shared.open,
-		Tables: &waysServer{app: a, configFlags: c.configFlags, shared: shared},
-		Log:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Open:     shared.open,
+		Tables:   &waysServer{app: a, configFlags: c.configFlags, shared: shared},
+		MakeRole: shared.makeRole,
+		Log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, unix.SIGTERM, unix.SIGINT)
 	defer stop()
@@ -110,6 +113,23 @@ func (s *sharedKernel) open() (launcher.Kernel, error) {
 	}
 	s.held, s.pins = openKernel{k}, pins
 	return s.held, nil
+}
+
+// makeRole makes a role for a user.
+func (s *sharedKernel) makeRole(uid uint32, rules *profiles.AdHoc) (uint32, func() error, error) {
+	held, err := s.open()
+	if err != nil {
+		return 0, nil, err
+	}
+	k := held.(openKernel).Kernel
+	if err := k.RefreshMounts(); err != nil {
+		return 0, nil, err
+	}
+	made, err := k.MakeAdHocFor(uid, rules)
+	if err != nil {
+		return 0, nil, err
+	}
+	return made.IDs[0], made.Close, nil
 }
 
 // enrollmentListener is the socket from systemd, or one of our own.

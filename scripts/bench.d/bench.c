@@ -5,8 +5,11 @@
  *
  *   bench prepare            make the files, as root and outside any jail, before each `ops`
  *   bench ops [landlock]     every operation; landlock: under that many rules of its own
+ *   bench net                those of `ops` that are about the network
+ *   bench http               requests to the server on port 8080
  *   bench denials            what the role `bench` refuses
- *   bench start CMD...       fork, exec and wait of command lines, in turn
+ *   bench start CMD...       fork, exec and wait of command lines, in turn; one that begins with
+ *                            socket:ROLE asks for that role at the enrollment socket first
  *
  * Prints NAME<TAB>INSTRUCTIONS. Any operation that fails, or a counter that does not count
  * instructions, ends it with status 1. A new operation is one line in `ops` below.
@@ -18,6 +21,7 @@
 #include <limits.h>
 #include <linux/landlock.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +31,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +49,7 @@ enum {
 #define FRESH TOP "/d2/d3/d4" /* files/f and create 5 deep, dirs/d/f 6 deep */
 #define DENIED "/denied/d2/d3/d4/d5"
 #define TRUE "/vm/true"
+#define ENROLLMENT "/run/bpfjailer/enrollment.sock"
 
 #define check(what) checked((long)(what), #what, __LINE__)
 
@@ -280,6 +286,59 @@ static void close_three(void)
 	close_both(), close_server();
 }
 
+/* A server of others on port 8080, which serves /file; what it does is counted, too. */
+
+static void http_connect(int i)
+{
+	struct sockaddr_in in = *(struct sockaddr_in *)address(0);
+
+	in.sin_port = htons(8080);
+	client = check(socket(AF_INET, SOCK_STREAM, 0));
+	check(connect(client, (void *)&in, address_len));
+}
+
+static void http_ask(const char *connection)
+{
+	static const char body[] = "content\n";
+	size_t have = 0, end = sizeof(body) - 1;
+	char text[4096];
+	int length = sprintf(text, "GET /file HTTP/1.1\r\nHost: bench\r\nConnection: %s\r\n\r\n",
+			     connection);
+
+	check(write(client, text, length));
+	while (have < end || memcmp(text + have - end, body, end)) {
+		ssize_t more = check(read(client, text + have, sizeof(text) - have));
+
+		if (!more)
+			checked(-1, "the server's answer", __LINE__);
+		have += more;
+	}
+	if (strncmp(text, "HTTP/1.1 200 ", 13))
+		checked(-1, "the server's status", __LINE__);
+}
+
+static void http_kept(int i)
+{
+	http_ask("keep-alive");
+}
+static void http_whole(int i)
+{
+	char rest;
+
+	http_connect(i);
+	http_ask("close");
+	check(read(client, &rest, 1));
+	close_client(i);
+}
+static void http_begin(void)
+{
+	http_connect(0);
+}
+static void http_end(void)
+{
+	close_client(0);
+}
+
 /* Processes and memory */
 
 static pid_t child;
@@ -305,11 +364,28 @@ static void do_fork(int i)
 	await(pid);
 }
 
+/* What a launcher without privilege does that has only the socket. */
+static void enroll_at_exec(const char *role)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = ENROLLMENT };
+	int fd = check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	char text[100];
+
+	check(connect(fd, (void *)&to, sizeof(to)));
+	dprintf(fd, "{\"EnrollAtExec\": {\"pod_id\": 0, \"role_id\": %s}}\n", role);
+	text[check(read(fd, text, sizeof(text) - 1))] = 0;
+	if (strcmp(text, "\"Success\"\n"))
+		_exit(125);
+	check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
 static void spawn(char **argv)
 {
 	pid_t pid = check(fork());
 
 	if (!pid) {
+		if (!strncmp(argv[0], "socket:", 7))
+			enroll_at_exec(*argv++ + 7);
 		execv(argv[0], argv);
 		_exit(127);
 	}
@@ -423,6 +499,11 @@ static const struct op {
 	{ "kill (child, 0)", 500, kill_child, start_child, stop_child },
 };
 
+static const struct op http[] = {
+	{ "http request, new connection", 300, http_whole },
+	{ "http request, kept connection", 500, http_kept, http_begin, http_end },
+};
+
 /*
  * Denials. Each is another than the one before it, or its event would only be counted as a
  * repetition; and there are few enough to stay below a domain's limit per second.
@@ -431,8 +512,8 @@ static const struct op {
 static void refused(long result, int want)
 {
 	if (result >= 0 || errno != want) {
-		fprintf(stderr, "bench: error: %s where errno %d was due\n", result < 0 ? strerror(errno) : "success",
-			want);
+		fprintf(stderr, "bench: error: %s where errno %d was due\n",
+			result < 0 ? strerror(errno) : "success", want);
 		exit(1);
 	}
 }
@@ -662,6 +743,11 @@ static void start(int count, char **lines)
 		printf("%s\t%lu\n", lines[n], median(samples[n], STARTS) - overhead);
 }
 
+static bool is_net(const struct op *op)
+{
+	return strstr(op->name, "tcp") || strstr(op->name, "udp") || strstr(op->name, "bind");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -678,11 +764,19 @@ int main(int argc, char **argv)
 			landlock();
 		for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 			printf("%s\t%lu\n", ops[i].name, measure(&ops[i]));
+	} else if (!strcmp(what, "net")) {
+		for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
+			if (is_net(&ops[i]))
+				printf("%s\t%lu\n", ops[i].name, measure(&ops[i]));
+	} else if (!strcmp(what, "http")) {
+		for (size_t i = 0; i < sizeof(http) / sizeof(*http); i++)
+			printf("%s\t%lu\n", http[i].name, measure(&http[i]));
 	} else if (!strcmp(what, "denials")) {
 		for (size_t i = 0; i < sizeof(denials) / sizeof(*denials); i++)
 			printf("%s\t%lu\n", denials[i].name, measure(&denials[i]));
 	} else {
-		fprintf(stderr, "usage: bench prepare | ops [landlock] | denials | start CMD...\n");
+		fprintf(stderr, "usage: bench prepare | ops [landlock] | net | http | denials | "
+				"start CMD...\n");
 		return 2;
 	}
 	return fflush(stdout) || ferror(stdout);

@@ -2,6 +2,8 @@
 
 { value[$1, $2] = $3 }
 $1 == "none" { ops[++nops] = $2 }
+$1 == "many" { many[++nmany] = $2 }
+$1 == "http-none" { http[++nhttp] = $2 }
 $1 == "denial" { denials[++ndenials] = $2 }
 $1 == "start-root" { starts[++nstarts] = $2 }
 
@@ -23,13 +25,25 @@ function event_target(what, limit,   more) {
 		more <= limit ? "met" : "MISSED"
 }
 
-function start_target(user) {
-	target("start-up of /bin/true by jail run, of bwrap's, as " user,
-		sprintf("%.3f", value["start-" user, starts[3]] / value["start-" user, starts[4]]), 1)
+function start_target(user, nth, how) {
+	target("start-up of /bin/true by " how ", of bwrap's, as " user,
+		sprintf("%.3f", value["start-" user, starts[nth]] / value["start-" user, starts[4]]), 1)
+}
+
+# of(MODE, OTHER, OP): the figure in MODE, of that in OTHER.
+function of(mode, other, op) {
+	if (!value[other, op])
+		return "-"
+	return sprintf("%.3f", value[mode, op] / value[other, op])
+}
+
+function rules_targets(op, limit) {
+	target(op ", jailed, 10 rules", ratio("bench", op), limit)
+	target(op ", jailed, 10,000 rules", ratio("many", op), limit)
 }
 
 END {
-	if (value["end", ""] != "ok" || !nops || nstarts != 4 || !ndenials)
+	if (value["end", ""] != "ok" || !nops || nstarts != 5 || !nmany || nhttp != 2 || !ndenials)
 		exit 1
 	for (i = 1; i <= ndenials; i++)
 		if (!value["silent", denials[i]])
@@ -58,6 +72,17 @@ END {
 	for (i = 1; i <= nstarts; i++)
 		printf format, starts[i], value["start-root", starts[i]], value["start-user", starts[i]], value["start-setuid", starts[i]]
 
+	print "\nNetwork operations, jailed under 10,000 rules, to nothing\n"
+	for (i = 1; i <= nmany; i++)
+		printf "%-32s %9s %8s\n", many[i], value["many", many[i]], ratio("many", many[i])
+
+	print "\nRequests to nginx, its own instructions and those of the client, which is not jailed\n"
+	format = "%-32s %12s %9s %10s %22s\n"
+	printf format, "request", "nothing", "loaded", "webserver", "webserver to loaded"
+	for (i = 1; i <= nhttp; i++)
+		printf format, http[i], value["http-none", http[i]], of("http-loaded", "http-none", http[i]),
+			of("http-webserver", "http-none", http[i]), of("http-webserver", "http-loaded", http[i])
+
 	print "\nRefused operations under the role bench, with their event in the buffer, and with the same programs but"
 	print "linked so that denials are counted and not told. again: the same denial, collapsed. limit: of a second.\n"
 	format = "%-26s %9s %9s %9s\n"
@@ -66,15 +91,23 @@ END {
 		printf format, denials[i], value["silent", denials[i]], value["denial", denials[i]],
 			sprintf("%+d", value["denial", denials[i]] - value["silent", denials[i]])
 
-	print "\nTargets (issues 2 and 3)\n"
+	print "\nTargets (issues 2, 3 and 4)\n"
 	target("open+close, loaded and unjailed", ratio("loaded", "open+close, 5 deep"), 1.03)
 	target("stat, loaded and unjailed", ratio("loaded", "stat"), 1)
 	target("connect, loaded and unjailed", ratio("loaded", "connect (tcp)"), 1.04)
 	target("fork+exec, loaded and unjailed", ratio("loaded", "fork+exec+wait"), 1.04)
-	start_target("root")
-	start_target("user")
-	start_target("setuid")
+	start_target("root", 3, "jail run")
+	start_target("user", 3, "jail run")
+	start_target("setuid", 3, "jail run")
+	start_target("user", 5, "the socket")
 	event_target("port", 400)
 	event_target("capability", 400)
 	event_target("path, 5 deep", 1500)
+	print "\nTargets (issue 6)\n"
+	rules_targets("connect (tcp)", 1.04)
+	rules_targets("bind (tcp)", 1.04)
+	rules_targets("sendmsg (udp, connected)", 1.02)
+	rules_targets("sendmsg (tcp)", 1.02)
+	for (i = 1; i <= nhttp; i++)
+		target(http[i] ", webserver, of unjailed", of("http-webserver", "http-loaded", http[i]), 1.02)
 }

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -149,9 +151,126 @@ func TestNetworkRulesOfTheCommandLine(t *testing.T) {
 			t.Errorf("%v: status %d, want %d: %s", c.args, r.status, c.status, r.stderr)
 		}
 	}
-	runAsUser(t, jailPath, "run", "--connect", port, "--", "curl", url).want(t, 125, "need root")
-	// Inside a jail root is nobody.
-	run(t, jailPath, "run", "--role", "permissive", "--", jailPath, "run", "--connect", port, "--", "true").want(t, 125, "need root")
+	// Users, and inside a jail root is one, need the socket.
+	runAsUser(t, jailPath, "run", "--connect", port, "--", "curl", url).want(t, 125, "nobody listens", "jail-enroll.socket")
+	run(t, jailPath, "run", "--role", "permissive", "--", jailPath, "run", "--connect", port, "--", "true").want(t, 125, "nobody listens")
+	serveSocket(t)
+	runAsUser(t, jailPath, "run", "--connect", port, "--", "curl", "-s", "--http0.9", url).want(t, 0)
+	runAsUser(t, jailPath, "run", "--connect", "1", "--", "curl", "-s", "--http0.9", url).want(t, refused)
+	run(t, jailPath, "run", "--role", "permissive", "--", jailPath, "run", "--connect", port, "--", "curl", "-s", "--http0.9", url).want(t, 0)
+	run(t, jailPath, "run", "--role", "permissive", "--", jailPath, "run", "--connect", "1", "--", "curl", "-s", "--http0.9", url).want(t, refused)
+	// An option of a user opens nothing that the role closes; root's does.
+	runAsUser(t, jailPath, "run", "--role", "worker", "--connect", port, "--", "curl", "-s", "--http0.9", url).want(t, refused)
+	run(t, jailPath, "run", "--role", "worker", "--", jailPath, "run", "--connect", port, "--", "curl", "-s", "--http0.9", url).want(t, refused)
+}
+
+func TestUsersRulesHoldAndOnlyNarrow(t *testing.T) {
+	suid(t)
+	serveSocket(t)
+	before := status(t)["adhoc"]
+	dir, err := os.MkdirTemp("/var/tmp", "rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	run(t, "bash", "-c", `cd `+dir+`; chmod 755 .; mkdir in out closed; ln -s in alias; ln -s /etc closed/etc; echo x >in/file; echo x >in/.env; chmod 700 closed; chown user in in/* out`).want(t, 0)
+	for _, binary := range []string{jailPath, suidJail} {
+		in := func(args ...string) result {
+			cmd := userCommand(binary, append([]string{"run"}, args...)...)
+			cmd.Dir = dir
+			return runCommand(t, cmd)
+		}
+		const denied = "Permission denied"
+		in("--deny", "**/.env", "--", "cat", "in/.env").want(t, 1, denied)
+		in("--deny", "**/.env", "--", "cat", "in/file").want(t, 0)
+		in("-r", "/usr", "-w", "alias", "--", "touch", "in/new").want(t, 0) // by what the link leads to
+		in("-r", "/usr", "-w", "in", "--", "touch", "out/new").want(t, 1, denied)
+		in("-r", "/usr", "-w", "${WHERE}", "--var", "WHERE="+dir+"/alias", "--", "touch", "in/new").want(t, 0)
+		in("-w", ".", "--", "touch", "out/new").want(t, 0) // the control
+		in("--no-net", "--", "python3", "-S", "-c", "import socket; socket.socket(socket.AF_PACKET)").want(t, 1)
+		in("--role", "restricted", "-r", "/etc", "--", "cat", "/etc/hostname").want(t, 1, denied)
+		in("--role", "permissive", "-r", "/etc", "--", "cat", "/etc/hostname").want(t, 0)
+		in("--role", "permissive", "-r", "/usr", "--", "cat", "/etc/passwd").want(t, 1, denied)
+		in("--deny", "/nothing", "--", "su", "-c", "true").want(t, 126, "gain privilege")
+		in("-r", "closed/etc", "--", "true").want(t, 125, "permission denied") // not to be seen by this user
+		if r := in("-r", "/usr", "--", "sh", "-c", "exit 7"); r.status != 7 {
+			t.Errorf("the command's own status: %d %s", r.status, r.stderr)
+		}
+		// A jail within a jail: both hold.
+		in("--deny", dir+"/in/file", "--", jailPath, "run", "--deny", "**/.env", "--", "cat", "in/.env").want(t, 1, denied)
+		in("--deny", dir+"/in/file", "--", jailPath, "run", "--deny", "**/.env", "--", "cat", "in/file").want(t, 1, denied)
+	}
+	waitFor(t, "the end of the roles", func() bool { return status(t)["adhoc"] == before })
+
+	// What a client asks for that is not ours. Links are not followed with root's rights.
+	const more = `
+import os
+def rules(files, **others): return {"MakeRole": {"Files": files, **others}}
+def file(path, access=1, place="command line: -r"): return {"Path": path, "Access": access, "Place": {"File": place}}
+def hold(request):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect("/run/bpfjailer/enrollment.sock")
+    s.sendall(json.dumps(request).encode() + b"\n")
+    return s, json.loads(s.makefile().readline())
+`
+	for path, want := range map[string]int{"/etc": 0, dir + "/closed/etc": 1} {
+		r := runAsUser(t, "python3", "-S", "-E", "-c", client+more+`
+s, answer = hold(rules([file("/usr", 13), file("`+path+`")]))
+assert ask({"EnrollAtExec": {"pod_id": 0, "role_id": answer["RoleMade"]["role_id"]}}) == "Success"
+os.execv("/bin/cat", ["cat", "/etc/hostname"])`)
+		if r.status != want {
+			t.Errorf("%s: status %d, want %d: %s", path, r.status, want, r.stderr)
+		}
+	}
+	for _, bad := range []string{
+		`rules([file("relative")])`, `rules([file("/x", 255)])`, `rules([file("/x", 1, "/etc/jail/roles.d/web.toml")])`, `rules([])`,
+		`rules([file("/${HOME}")])`, `rules([{**file("/x"), "Without": 1}])`, `rules([{**file("/x"), "CommandLine": True}])`, `rules([file("/x")], Users=["*"])`,
+		`rules([], Network=[{"Protocol": 9, "Ports": {"First": 1, "Last": 2}, "Allow": True, "Place": {"File": "command line: x"}}])`,
+		`rules([], Network=[{"Ports": {"First": 3, "Last": 2}, "Allow": True, "Place": {"File": "command line: x"}}])`,
+		`rules([], Network=[{"Prefix": "10.1.2.3/8", "Ports": {"First": 1, "Last": 2}, "Allow": True, "Place": {"File": "command line: x"}}])`,
+		`rules([], Unix=[{"Value": "relative", "Place": {"File": "command line: x"}}])`,
+	} {
+		if got := python(t, runAsUser, more+"print(ask("+bad+"))"); !strings.Contains(got, "'Error'") {
+			t.Errorf("%s: %s", bad, got)
+		}
+	}
+	// A role is its user's; how many one may have is bounded, each user's apart.
+	cmd := userCommand("python3", "-S", "-E", "-c", client+more+`
+held = [hold(rules([file("/usr")])) for _ in range(64)]
+ids = {a["RoleMade"]["role_id"] for _, a in held}
+s = held[0][0]
+s.sendall(json.dumps(rules([file("/usr")])).encode() + b"\n")
+print(len(ids), "own already" in str(hold(rules([file("/usr")]))[1]), "one role" in s.makefile().readline(), min(ids), flush=True)
+input()`)
+	stdin, _ := cmd.StdinPipe()
+	stdout, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(stdout).ReadString('\n')
+	var id int
+	if _, err := fmt.Sscanf(line, "64 True True %d", &id); err != nil {
+		t.Errorf("64 roles: %q", line)
+	}
+	asOther := func(t *testing.T, name string, args ...string) result {
+		cmd := exec.Command(name, args...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1234, Gid: 1234}}
+		return runCommand(t, cmd)
+	}
+	enter := fmt.Sprintf(`print(ask({"Enroll": {"pod_id": 0, "role_id": %d}}))`, id)
+	if got := python(t, asOther, enter); !strings.Contains(got, "not open to this user") {
+		t.Errorf("another user entered the role: %s", got)
+	}
+	if got := python(t, runAsUser, enter); got != "Success" {
+		t.Errorf("its own user: %s", got)
+	}
+	asOther(t, jailPath, "run", "-r", "/usr", "--", "true").want(t, 0)
+	runAsUser(t, jailPath, "run", "-r", "/usr", "--", "true").want(t, 125, "own already")
+	run(t, jailPath, "run", "-r", "/usr", "--", "true").want(t, 0)
+	_ = stdin.Close()
+	_ = cmd.Wait()
+	runAsUser(t, jailPath, "run", "-r", "/usr", "--", "true").want(t, 0)
+	waitFor(t, "the end of the roles", func() bool { return status(t)["adhoc"] == before })
 }
 
 func TestUserIsWhoTheCommandRunsAs(t *testing.T) {

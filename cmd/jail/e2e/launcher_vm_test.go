@@ -30,18 +30,11 @@ const (
 
 // notTested says why a number of the checklist has no row here.
 var notTested = map[string]string{
-	"T03": "differs: the Go runtime itself obeys GODEBUG=inittrace=1 and writes to the caller's own standard error before main; that GODEBUG arrives is in T02",
-	"T04": "not tested: needs a build that panics; TestPanic* of cmd/jail test the message without a dump",
-	"T06": "not tested: a row of -w with a lying $PWD was tried, and its control needs a look",
-	"T22": "does not apply: the role binds in the exec itself, there is no time between tag and command",
-	"T27": "not tested: needs a terminal; jail execs in place and opens none",
 	"T28": "not enforced here: TIOCSTI and TIOCLINUX belong to the ioctl hooks",
-	"T31": "not tested: privilege is held for less than can be aimed at; the process is not dumpable until it is gone (privilege.go)",
 	"T34": "partly in P01 to P04 of TestAttacks; signals belong to the process hooks",
 	"T35": "not enforced here: self-protection",
 	"T36": "partly in S01 of TestAttacks; the rest is self-protection",
 	"T37": "in F01 to F14 of TestAttacks",
-	"T43": "does not apply: jail ps lists what task storage holds, no names and no files are asked",
 	"T44": "does not apply: there is no join",
 	"T55": "in TestSystemdServicesAreJailedAtEveryStart of vm-systemd; cron and sshd are not in the root file system",
 }
@@ -135,7 +128,70 @@ var launcherRows = []struct {
 			t.Errorf("stderr: %s", r.stderr)
 		}
 	}},
+	{"T03", "runtime_variables", "user", func(t *testing.T) {
+		// The plain form, which the first stage answers. With further options the Go runtime
+		// starts, and itself writes what they ask for to the caller's own standard error.
+		const godebug = "GODEBUG=inittrace=1,gctrace=1"
+		r := runCommand(t, withEnv(inRole("isolated", "/usr/bin/cat", "/proc/self/environ"), godebug))
+		r.want(t, 0)
+		wantOutput(t, r, godebug+"\x00")
+		if r.stderr != "" {
+			t.Errorf("stderr: %s", r.stderr)
+		}
+	}},
+	{"T04", "no_dump_where_it_crashes", "user", func(t *testing.T) {
+		pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+		if err == nil {
+			err = os.WriteFile("/proc/sys/kernel/core_pattern", []byte("core"), 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = os.WriteFile("/proc/sys/kernel/core_pattern", pattern, 0) }()
+		file := marker(t)
+		dir := filepath.Dir(file)
+		cores := func() int {
+			list, _ := filepath.Glob(dir + "/core*")
+			return len(list)
+		}
+		start := `ulimit -c unlimited; export GOTRACEBACK=crash; cd ` + dir + `; `
+		check := func(what string, r result) {
+			t.Helper()
+			if r.status == 0 || strings.Contains(r.stderr, "goroutine ") || strings.Contains(r.stderr, "rax ") || cores() > 0 {
+				t.Errorf("%s: %d, %d cores: %s", what, r.status, cores(), r.stderr)
+			}
+			wantNot(t, file)
+		}
+		runCommand(t, script(start+`sh -c 'kill -QUIT $$'`))
+		if cores() != 1 {
+			t.Errorf("control: %d cores", cores())
+		}
+		_ = os.Remove(dir + "/core")
+		// The runtime itself gives up where there is no memory for it.
+		check("no memory", runCommand(t, script(start+`ulimit -v 20000; exec $J run --role permissive --keep-fd 2 -- touch `+file)))
+		// While it loads it has privilege for seconds.
+		unloadForTest(t)
+		waitFor(t, "the programs' end", func() bool { return run(t, jailPath, "status").status == 1 })
+		check("SIGQUIT", runCommand(t, script(start+`$J run --role permissive -- touch `+file+` & sleep 0.5; kill -QUIT $!; wait $!`)))
+		waitFor(t, "the end of the load", func() bool { return run(t, jailPath, "load").status == 0 })
+	}},
 	{"T05", "no_caller_named_files", "user", func(t *testing.T) { traced(t, "openat,open,execve") }},
+	{"T06", "lying_PWD", "root", func(t *testing.T) {
+		const dir = "/tmp/T06"
+		run(t, "rm", "-rf", dir).want(t, 0)
+		run(t, "mkdir", "-p", dir+"/real", dir+"/other").want(t, 0)
+		run(t, "ln", "-s", "real", dir+"/alias").want(t, 0)
+		for _, pwd := range []string{dir + "/alias", dir + "/other"} {
+			in := func(args ...string) result {
+				cmd := exec.Command("env", append([]string{"PWD=" + pwd, jailPath, "run", "-w", "."}, args...)...)
+				cmd.Dir = dir + "/real"
+				return runCommand(t, cmd)
+			}
+			wantOutput(t, in("--dry-run", "--", "true"), `"`+dir+`/real"`)
+			in("--", "touch", "new").want(t, 0)
+			in("--", "touch", dir+"/other/new").want(t, 1, "Permission denied")
+		}
+	}},
 	{"T07", "no_caller_named_programs", "user", func(t *testing.T) { traced(t, "execve") }},
 	{"T08", "no_caller_directories", "user", func(t *testing.T) { traced(t, "execve,openat,mkdir,mkdirat,unlink,unlinkat,rename") }},
 	{"T09", "config_variable_ignored", "user", func(t *testing.T) {
@@ -250,6 +306,43 @@ var launcherRows = []struct {
 			refused(t, script(`ulimit `+limit+`; exec $J run --role restricted -- cat /etc/hostname`))
 		}
 	}},
+	{"T22", "stopped_and_slow", "user", func(t *testing.T) {
+		for i := range 20 {
+			argv := []string{"-n", "19", "chrt", "--idle", "0", suidJail, "run", "--role", "restricted"}
+			if i%2 == 0 { // not through the first stage
+				argv = append(argv, "--keep-fd", "2")
+			}
+			cmd := userCommand("nice", append(argv, "--", "cat", "/etc/hostname")...)
+			var out strings.Builder
+			cmd.Stdout = &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_ = cmd.Wait()
+			}()
+			for running := true; running; {
+				select {
+				case <-done:
+					running = false
+				case <-time.After(time.Duration(rand.IntN(3000)) * time.Microsecond):
+					_ = cmd.Process.Signal(unix.SIGSTOP)
+					time.Sleep(time.Millisecond)
+					proc := fmt.Sprintf("/proc/%d/", cmd.Process.Pid)
+					exe, _ := os.Readlink(proc + "exe")
+					if stat, _ := os.ReadFile(proc + "stat"); strings.Contains(string(stat), ") T ") && strings.HasSuffix(exe, "/cat") && !isSubject(t, cmd.Process.Pid) {
+						t.Error("stopped in the command, and not jailed")
+					}
+					_ = cmd.Process.Signal(unix.SIGCONT)
+				}
+			}
+			if out.Len() > 0 {
+				t.Error("the command ran unjailed")
+			}
+		}
+	}},
 	{"T23", "signal_flood", "user", func(t *testing.T) {
 		var wait sync.WaitGroup
 		for i := range 60 {
@@ -319,6 +412,13 @@ import signal, os
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 os.execv("/usr/bin/jail", ["jail", "run", "--role", "worker", "--", "sh", "-c", "exit 7"])`).want(t, 7)
 	}},
+	{"T27", "terminal", "user", func(t *testing.T) {
+		cmd := userCommand("python3", "-S", "-E", "-c", terminal, suidJail, "run", "--role", "worker", "--", "bash", "--norc", "-i")
+		cmd.SysProcAttr.Setsid = true
+		r := runCommand(t, cmd)
+		r.want(t, 0)
+		wantOutput(t, r, "as without\n")
+	}},
 	{"T29", "parent_killed", "user", func(t *testing.T) {
 		file := marker(t)
 		runCommand(t, script(`$J run --role worker -- sh -c 'sleep 1; touch `+file+`' >/dev/null 2>&1 & kill -9 $$`))
@@ -329,6 +429,16 @@ os.execv("/usr/bin/jail", ["jail", "run", "--role", "worker", "--", "sh", "-c", 
 		wantOutput(t, r, "y\n141\n")
 		if r.stderr != "" {
 			t.Errorf("stderr: %s", r.stderr)
+		}
+	}},
+	{"T31", "privileged_launcher_out_of_reach", "user", func(t *testing.T) {
+		unloadForTest(t)
+		waitFor(t, "the programs' end", func() bool { return run(t, jailPath, "status").status == 1 })
+		// Not loaded: the launcher and the loader that it starts have privilege for seconds.
+		r := runCommand(t, userCommand("python3", "-S", "-E", "-c", reach, suidJail, "run", "--role", "restricted", "--", "cat", "/etc/hostname"))
+		r.want(t, 0)
+		if !regexp.MustCompile(`^own: reached\nlauncher: refused [1-9]\d*\nloader: refused [1-9]\d*\ncommand: 1\n$`).MatchString(r.stdout) {
+			t.Errorf("%s%s", r.stdout, r.stderr)
 		}
 	}},
 	{"T32", "traced_launcher", "user", func(t *testing.T) {
@@ -414,6 +524,35 @@ os.execv("/usr/bin/jail", ["jail", "run", "--role", "worker", "--", "sh", "-c", 
 			r := runCommand(t, script(start+` run --role restricted -- cat /etc/hostname`))
 			r.want(t, 1, "cat: /etc/hostname: Permission denied")
 		}
+	}},
+	{"T43", "forged_jails", "user", func(t *testing.T) {
+		// Names and files of a user tell nothing; what the kernel holds does.
+		cmd := userCommand("bash", "-c", `mkdir -p /tmp/T43/jail; echo $$ >/tmp/T43/jail/1.pid; printf jail >/proc/$$/comm; exec -a "jail run --role restricted" sleep 60`)
+		cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR=/tmp/T43")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+		jailed := inRole("worker", "sleep", "60")
+		if err := jailed.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = jailed.Process.Kill(); _ = jailed.Wait() }()
+		waitFor(t, "the jailed one", func() bool { return isSubject(t, jailed.Process.Pid) })
+		if isSubject(t, cmd.Process.Pid) {
+			t.Error("a name made a jail")
+		}
+		// Nor does a number of another user's jail lead into it.
+		own := exec.Command(jailPath, "run", "--role", "worker", "--pod", "4343", "--", "sleep", "60")
+		if err := own.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = own.Process.Kill(); _ = own.Wait() }()
+		waitFor(t, "root's pod", func() bool { return isSubject(t, own.Process.Pid) })
+		runCommand(t, userCommand(suidJail, "run", "--role", "worker", "--pod", "4343", "--", "true")).want(t, 125, "another user")
+		runCommand(t, userCommand(suidJail, "run", "--role", "worker", "--pod", "4344", "--", "true")).want(t, 0)
+		runCommand(t, userCommand(suidJail, "ps")).want(t, 1)
+		runCommand(t, userCommand(suidJail, "why", fmt.Sprint(own.Process.Pid))).want(t, 1)
 	}},
 	{"T45", "privilege_given_up", "user", func(t *testing.T) {
 		pick := regexp.MustCompile(`(?m)^(Uid|Gid|Groups|Cap\w+|Seccomp):.*\n`)
@@ -577,7 +716,7 @@ for f in (lambda: os.setxattr(*a, b"x"), lambda: os.removexattr(*a)):
 	{"T58", "parallel_starts", "user", func(t *testing.T) {
 		var wait sync.WaitGroup
 		slots := make(chan struct{}, 50)
-		for i := range 500 {
+		for i := range 1000 {
 			slots <- struct{}{}
 			cmd := inRole("isolated", "true")
 			if err := cmd.Start(); err != nil {
@@ -601,6 +740,114 @@ for f in (lambda: os.setxattr(*a, b"x"), lambda: os.removexattr(*a)):
 		})
 	}},
 }
+
+func isSubject(t *testing.T, pid int) bool {
+	t.Helper()
+	for _, s := range subjects(t) {
+		if s["pid"] == float64(pid) {
+			return true
+		}
+	}
+	return false
+}
+
+// terminal runs an interactive shell, by argv and then without it, each on a terminal of its
+// own, sends keys, and compares what comes of them.
+const terminal = `
+import fcntl, os, pty, re, select, struct, sys, termios, time
+def talk(argv):
+    pid, fd = pty.fork()
+    if not pid:
+        os.environ["PS1"] = "ready> "
+        os.execvp(argv[0], argv)
+    seen = b""
+    def until(text, limit=60):
+        nonlocal seen
+        end = time.monotonic() + limit
+        while text not in seen:
+            if not select.select([fd], [], [], max(0, end - time.monotonic()))[0]:
+                print("no", text, "in", seen, argv); sys.exit(1)
+            seen += os.read(fd, 4096)
+        at = seen.index(text) + len(text)
+        part, seen = seen[:at], seen[at:]
+        return part
+    def say(text):
+        os.write(fd, text)
+    story = []
+    until(b"ready> ")
+    before = termios.tcgetattr(fd)
+    for key, status in ((b"\x03", b"130"), (b"\x1c", b"131")):
+        say(b"echo go; sleep 1000\n"); until(b"\ngo"); time.sleep(1)
+        say(key); until(b"ready> ")
+        say(b"echo =$?\n"); until(b"\n="); story.append(until(b"\n")); until(b"ready> ")
+    say(b"echo go; sleep 3; echo over\n"); until(b"\ngo"); time.sleep(1)
+    say(b"\x1a"); until(b"Stopped"); until(b"ready> ")
+    say(b"fg\n"); until(b"sleep 3"); until(b"ready> ")
+    say(b"trap 'echo resized' WINCH\n"); until(b"ready> ")
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+    say(b"stty size\n"); until(b"33 99"); until(b"ready> ")
+    story.append(termios.tcgetattr(fd) == before)
+    say(b"exit 3\n")
+    story.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    return story
+argv = sys.argv[1:]
+with_jail, without = talk(argv), talk(argv[argv.index("--") + 1:])
+print("as without" if with_jail == without and with_jail[-1] == 3 else (with_jail, without))`
+
+// reach tries to get at a process by each of the ways that a debugger has: at a child of its
+// own, then at the launcher that argv starts and at its child, for as long as they have
+// privilege.
+const reach = `
+import ctypes, glob, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+def tries(pid):
+    def call(*args):
+        ctypes.set_errno(0)
+        r = libc.syscall(*[ctypes.c_long(a) for a in args])
+        return r >= 0
+    if call(101, 0x4206, pid, 0, 0): libc.syscall(101, 17, pid, 0, 0); yield "PTRACE_SEIZE"
+    word = ctypes.create_string_buffer(8)
+    local = (ctypes.c_size_t * 2)(ctypes.addressof(word), 8)
+    remote = (ctypes.c_size_t * 2)(0x400000, 8)
+    for name, nr in (("process_vm_readv", 310), ("process_vm_writev", 311)):
+        if call(nr, pid, ctypes.addressof(local), 1, ctypes.addressof(remote), 1, 0) or ctypes.get_errno() == 14: yield name
+    try: os.close(os.open("/proc/%d/mem" % pid, os.O_RDWR)); yield "mem"
+    except OSError: pass
+    try: os.listdir("/proc/%d/fd" % pid); yield "fd"
+    except OSError: pass
+    try:
+        fd = os.pidfd_open(pid)
+        if call(438, fd, 0, 0): yield "pidfd_getfd"
+        os.close(fd)
+    except OSError: pass
+own = os.fork()
+if not own:
+    time.sleep(600); os._exit(0)
+print("own:", "reached" if len(list(tries(own))) == 6 else list(tries(own)), flush=True)
+os.kill(own, 9); os.waitpid(own, 0)
+def privileged(pid):
+    try:
+        ids = [l.split()[1:] for l in open("/proc/%d/status" % pid) if l.startswith("Uid:")][0]
+        return "0" in ids
+    except OSError: return False
+pid = os.fork()
+if not pid:
+    os.execv(sys.argv[1], sys.argv[1:])
+refused = {pid: 0}
+while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+    children = []
+    for f in glob.glob("/proc/%d/task/*/children" % pid):
+        try: children += [int(c) for c in open(f).read().split()]
+        except OSError: pass
+    for p in [pid] + children:
+        if not privileged(p): continue
+        got = list(tries(p))
+        # reached, and privileged still: not a process that gave it up meanwhile
+        if got and privileged(p): print("reached", p == pid, got)
+        refused[p] = refused.get(p, 0) + 1
+print("launcher: refused", refused.pop(pid))
+print("loader: refused", max(refused.values(), default=0))
+print("command:", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`
 
 // markedCat is a copy of cat, marked for restricted until the test's end.
 func markedCat(t *testing.T, name string) string {

@@ -81,7 +81,7 @@ def connects():
 func TestSocketEnrollsTheCaller(t *testing.T) {
 	serveSocket(t)
 	for _, as := range []func(*testing.T, string, ...string) result{run, runAsUser} {
-		got := python(t, as, connects+`
+		got := python(t, runAsUser, connects+`
 print(connects(), ask({"Enroll": {"pod_id": 0, "role_id": 5}}), connects())`)
 		if got != "refused Success denied" {
 			t.Errorf("before, answer, after: %s", got)
@@ -95,6 +95,72 @@ print(info["role_id"], info["pod_id"] > 0, sorted(info), ask({"Query": {"pid": 1
 		if !strings.HasPrefix(got, "Success Success\n7 True ['pod_id', 'role_id'] {'Error': ") {
 			t.Errorf("query: %s", got)
 		}
+	}
+}
+
+// TestSocketTakesWhoConnected: not who sends the request, not who has the same number.
+func TestSocketTakesWhoConnected(t *testing.T) {
+	serveSocket(t)
+	const passed = connects + `
+import os, time
+s = socket.socket(socket.AF_UNIX)
+s.connect("/run/bpfjailer/enrollment.sock")
+def request():
+    s.sendall(b'{"Enroll": {"pod_id": 0, "role_id": 5}}\n')
+    return s.makefile().readline().strip()
+`
+	for _, as := range []func(*testing.T, string, ...string) result{run, runAsUser} {
+		got := python(t, as, passed+`
+if not os.fork():
+    print("sender:", request(), connects(), flush=True)
+    os._exit(0)
+os.wait()
+print("connected:", connects())`)
+		if got != "sender: \"Success\" refused\nconnected: denied" {
+			t.Errorf("a connection of the parent's: %s", got)
+		}
+		got = python(t, as, passed+`
+other = socket.socketpair()
+if not os.fork(): # who connected is its child, and ends; it speaks for nobody then
+    pid = os.fork()
+    if not pid:
+        s = socket.socket(socket.AF_UNIX)
+        s.connect("/run/bpfjailer/enrollment.sock")
+        socket.send_fds(other[1], [b"x"], [s.fileno()])
+        os._exit(0)
+    os.wait()
+    fd = socket.recv_fds(other[0], 1, 1)[1][0]
+    s = socket.socket(fileno=fd)
+    time.sleep(0.2)
+    try: answer = request()
+    except (BrokenPipeError, ConnectionResetError): answer = ""
+    print("orphan:", answer == "" or "Error" in answer, connects(), flush=True)
+    os._exit(0)
+os.wait()`)
+		if got != "orphan: True refused" {
+			t.Errorf("a connection of a process that ended: %s", got)
+		}
+	}
+	// In a process namespace of its own a client has another number than outside.
+	r := run(t, "unshare", "--pid", "--fork", "--mount-proc", "python3", "-S", "-E", "-c", client+connects+`
+import os
+print(os.getpid(), ask({"Enroll": {"pod_id": 0, "role_id": 5}}), connects())`)
+	if strings.TrimSpace(r.stdout) != "1 Success denied" {
+		t.Errorf("a process namespace: %s %s", r.stdout, r.stderr)
+	}
+	run(t, "python3", "-S", "-E", "-c", "import socket"+connects+"print(connects())").want(t, 0)
+	// The exec of a thread that is not the first takes its number, and stays in the jail.
+	got := python(t, runAsUser, connects+`
+import os, sys, threading, time
+def later():
+    time.sleep(0.5)
+    os.execv("/usr/bin/python3", ["python3", "-S", "-E", "-c", sys.argv[1]])
+threading.Thread(target=later).start()
+sys.argv[1:] = ["""import socket`+connects+`print(connects())"""]
+print(ask({"Enroll": {"pod_id": 0, "role_id": 7}}), flush=True)
+time.sleep(60)`)
+	if got != "Success\ndenied" {
+		t.Errorf("exec from another thread: %s", got)
 	}
 }
 
@@ -535,24 +601,47 @@ func TestSocketSurvivesHostileClients(t *testing.T) {
 	check("last")
 }
 
-func TestThousandEnrollmentsInARow(t *testing.T) {
+func TestTenThousandEnrollmentsInARow(t *testing.T) {
 	cmd := serveSocket(t)
-	python(t, run, `ask({"Query": {"pid": 1}})`) // the first request opens the maps
-	before := descriptors(t, cmd)
-	got := python(t, runAsUser, connects+`
+	enroll := func(count int) {
+		t.Helper()
+		got := python(t, runAsUser, connects+`
 import os, sys
 bad = 0
-for i in range(1000):
+for i in range(`+fmt.Sprint(count)+` // 8): # a process takes eight
     pid = os.fork()
     if not pid:
-        ok = ask({"Enroll": {"pod_id": 0, "role_id": 5}}) == "Success"
-        os._exit(0 if ok and connects() == "denied" else 1)
+        s = socket.socket(socket.AF_UNIX)
+        s.connect("/run/bpfjailer/enrollment.sock")
+        answers = s.makefile()
+        for _ in range(8):
+            s.sendall(b'{"Enroll": {"pod_id": 0, "role_id": 5}}\n')
+            if answers.readline() != '"Success"\n' or connects() != "denied": os._exit(1)
+        os._exit(0)
     bad += os.waitpid(pid, 0)[1] != 0
 print(bad, connects())`)
-	if got != "0 refused" {
-		t.Errorf("failures, and the parent itself: %s", got)
+		if got != "0 refused" {
+			t.Errorf("failures, and the parent itself: %s", got)
+		}
 	}
-	waitFor(t, "the descriptors' end", func() bool { return descriptors(t, cmd) <= before+2 })
+	memory := func() int {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var size, resident int
+		if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+			t.Fatal(err)
+		}
+		return resident * os.Getpagesize()
+	}
+	enroll(1000) // what it opens once and allocates at first
+	before, used := descriptors(t, cmd), memory()
+	enroll(9000)
+	if more := memory() - used; more > 4<<20 {
+		t.Errorf("jail serve grew by %d bytes", more)
+	}
+	waitFor(t, "the descriptors' end", func() bool { return descriptors(t, cmd) <= before })
 	for _, name := range []string{"domains", "pods", "stamps"} {
 		waitFor(t, "empty "+name, func() bool { return mapEntries(t, name) == 0 })
 	}

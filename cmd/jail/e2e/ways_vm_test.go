@@ -166,6 +166,70 @@ func TestDpkgUpgradeKeepsTheMark(t *testing.T) {
 	run(t, "dpkg", "-P", "jailtest").want(t, 0)
 }
 
+// TestRpmUpgradeKeepsTheMark is the same with rpm, whose hook is a package.
+func TestRpmUpgradeKeepsTheMark(t *testing.T) {
+	load(t)
+	if _, err := exec.LookPath("rpmbuild"); err != nil {
+		t.Fatal("this root has no rpmbuild")
+	}
+	dir := t.TempDir()
+	build := func(spec, name string) string {
+		t.Helper()
+		run(t, "rpmbuild", "--quiet", "-D", "_topdir "+dir, "-bb", spec).want(t, 0)
+		files, _ := filepath.Glob(dir + "/RPMS/*/" + name + "-1.*.rpm")
+		if len(files) != 1 {
+			t.Fatalf("%s: %v", spec, files)
+		}
+		return files[0]
+	}
+	version := func(n int) string {
+		spec := filepath.Join(dir, fmt.Sprintf("jailtest%d.spec", n))
+		text := fmt.Sprintf(`Name: jailtest
+Version: %d
+Release: 1
+Summary: test
+License: MIT
+AutoReqProv: no
+%%global debug_package %%{nil}
+%%global __os_install_post %%{nil}
+%%description
+test
+%%install
+install -D /bin/cat %%{buildroot}/usr/bin/jailtest
+%%files
+/usr/bin/jailtest
+`, n)
+		if err := os.WriteFile(spec, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return build(spec, fmt.Sprintf("jailtest-%d", n))
+	}
+	install := func(file string) {
+		t.Helper()
+		run(t, "rpm", "--force-debian", "--nodeps", "-U", file).want(t, 0)
+	}
+	first, second, third := version(1), version(2), version(3)
+	install(first)
+	run(t, jailPath, "mark", "--role", "restricted", "/usr/bin/jailtest").want(t, 0)
+	install(second)
+	if !denied(t, "/usr/bin/jailtest") {
+		t.Error("not jailed after the upgrade")
+	}
+	run(t, jailPath, "marks", "--check").want(t, 1) // the control
+	install(build("/usr/share/jail/jail-hook.spec", "jail-hook-1"))
+	install(third)
+	run(t, jailPath, "marks", "--check").want(t, 0)
+	if err := os.Link("/usr/bin/jailtest", "/usr/bin/jailtest2"); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove("/usr/bin/jailtest2")
+	if !denied(t, "/usr/bin/jailtest2") {
+		t.Error("another name of the upgraded program is not jailed: the hook restored no mark")
+	}
+	run(t, "rpm", "--force-debian", "-e", "jailtest", "jail-hook").want(t, 0)
+	run(t, jailPath, "unmark", "/usr/bin/jailtest").want(t, 0)
+}
+
 func TestConfiguredEntriesHoldAfterReload(t *testing.T) {
 	load(t)
 	const config = "/etc/jail/jail.toml"
