@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: MIT */
 /*
  * id: P14
  * tries: open ftrace_enabled for writing: 0 there, and the kernel calls no BPF program any more
