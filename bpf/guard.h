@@ -228,7 +228,7 @@ __noinline int guard_look(struct subject *s, struct query *q, __u32 access)
 	if (magic == PROC_SUPER_MAGIC)
 		return guard_proc(s, q, d, access);
 	/* Reading a pin runs it: iterators tell who is jailed. */
-	if (magic == BPFFS_MAGIC && type == S_IFREG && (guard_check(q) & GUARD_TREE))
+	if (magic == BPFFS_MAGIC && (guard_check(q) & GUARD_TREE))
 		return LOOK_GUARD;
 	if (!(access & ACCESS_WRITE))
 		return 0;

@@ -30,10 +30,7 @@ const (
 
 // notTested says why a number of the checklist has no row here.
 var notTested = map[string]string{
-	"T28": "not enforced here: TIOCSTI and TIOCLINUX belong to the ioctl hooks",
-	"T34": "partly in P01 to P04 of TestAttacks; signals belong to the process hooks",
-	"T35": "not enforced here: self-protection",
-	"T36": "partly in S01 of TestAttacks; the rest is self-protection",
+	"T28": "in P10 of TestAttacks",
 	"T37": "in F01 to F14 of TestAttacks",
 	"T44": "does not apply: there is no join",
 	"T55": "in TestSystemdServicesAreJailedAtEveryStart of vm-systemd; cron and sshd are not in the root file system",
@@ -464,6 +461,44 @@ os.execv("/usr/bin/jail", ["jail", "run", "--role", "worker", "--", "sh", "-c", 
 			t.Errorf("nosuid: the command ran unjailed: %d %s", r.status, r.stdout)
 		}
 	}},
+	{"T34", "processes_outside", "user", func(t *testing.T) {
+		outside := userCommand("python3", "-S", "-E", "-c", traceable)
+		if err := outside.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = outside.Process.Kill(); _ = outside.Wait() }()
+		waitFor(t, "a process that all may trace", func() bool {
+			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", outside.Process.Pid))
+			return string(name) == "traceable\n"
+		})
+		probe := []string{"python3", "-S", "-E", "-c", ways + reachOutside, fmt.Sprint(outside.Process.Pid)}
+		everything := "PTRACE_SEIZE process_vm_readv process_vm_writev mem fd pidfd_getfd kill"
+		wantOutput(t, runCommand(t, userCommand(probe[0], probe[1:]...)), "outside: "+everything+"\nchild: "+everything+"\n")
+		wantOutput(t, runCommand(t, inRole("permissive", probe...)), "outside:\nchild: "+everything+"\n")
+		wantOutput(t, runCommand(t, inRole("worker", probe...)), "outside:\nchild: fd kill\n")
+	}},
+	{"T35", "what_the_jail_rests_on", "root", func(t *testing.T) {
+		app := markedCat(t, "T35")
+		for _, in := range []string{"", "worker", "permissive"} {
+			r := inRoleOrNot(t, in, "python3", "-S", "-E", "-c", overwrite, jailPath, app)
+			want := strings.Repeat("refused ", 6)
+			if in == "" {
+				want = strings.Repeat("done ", 6)
+			}
+			if strings.TrimSpace(r.stdout) != strings.TrimSpace(want) {
+				t.Errorf("role %q: %s%s", in, r.stdout, r.stderr)
+			}
+		}
+		run(t, jailPath, "status").want(t, 0)
+	}},
+	{"T36", "root_and_the_kernel", "root", func(t *testing.T) {
+		// What each of the requests, all of them empty or harmless, comes to without a jail.
+		r := inRoleOrNot(t, "", "python3", "-S", "-E", "-c", surface)
+		wantOutput(t, r, "bpf ENOENT\npin open\nsecurity open\nmount done\nmodule ENOEXEC\nreboot done\nkexec done\n")
+		const refused = "bpf EPERM\npin EACCES\nsecurity EACCES\n%smodule EPERM\nreboot EPERM\nkexec EPERM\n"
+		wantOutput(t, inRoleOrNot(t, "worker", "python3", "-S", "-E", "-c", surface), fmt.Sprintf(refused, "mount EPERM\n"))
+		wantOutput(t, inRoleOrNot(t, "permissive", "python3", "-S", "-E", "-c", surface), fmt.Sprintf(refused, "mount done\n"))
+	}},
 	{"T38", "role_names", "user", func(t *testing.T) {
 		for _, name := range []string{"../../etc/shadow", "a/b", "", strings.Repeat("x", 300), "a\nb", "-x", "/etc/shadow", "\x1b[31m"} {
 			r := runCommand(t, userCommand(suidJail, "run", "--role="+name, "--", "true"))
@@ -741,6 +776,15 @@ for f in (lambda: os.setxattr(*a, b"x"), lambda: os.removexattr(*a)):
 	}},
 }
 
+// inRoleOrNot runs a command of root's in a role, or in none ("").
+func inRoleOrNot(t *testing.T, role string, argv ...string) result {
+	t.Helper()
+	if role != "" {
+		argv = append([]string{jailPath, "run", "--role", role, "--"}, argv...)
+	}
+	return run(t, argv[0], argv[1:]...)
+}
+
 func isSubject(t *testing.T, pid int) bool {
 	t.Helper()
 	for _, s := range subjects(t) {
@@ -794,10 +838,8 @@ argv = sys.argv[1:]
 with_jail, without = talk(argv), talk(argv[argv.index("--") + 1:])
 print("as without" if with_jail == without and with_jail[-1] == 3 else (with_jail, without))`
 
-// reach tries to get at a process by each of the ways that a debugger has: at a child of its
-// own, then at the launcher that argv starts and at its child, for as long as they have
-// privilege.
-const reach = `
+// ways are the ways that a debugger has into a process, each tried: Python, tries(pid).
+const ways = `
 import ctypes, glob, os, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 def tries(pid):
@@ -813,13 +855,76 @@ def tries(pid):
         if call(nr, pid, ctypes.addressof(local), 1, ctypes.addressof(remote), 1, 0) or ctypes.get_errno() == 14: yield name
     try: os.close(os.open("/proc/%d/mem" % pid, os.O_RDWR)); yield "mem"
     except OSError: pass
-    try: os.listdir("/proc/%d/fd" % pid); yield "fd"
+    try: os.readlink("/proc/%d/fd/0" % pid); yield "fd"
     except OSError: pass
     try:
         fd = os.pidfd_open(pid)
         if call(438, fd, 0, 0): yield "pidfd_getfd"
         os.close(fd)
     except OSError: pass
+`
+
+// traceable is a process that Yama lets all others of its user trace.
+const traceable = `
+import ctypes, time
+libc = ctypes.CDLL(None)
+libc.prctl(0x59616d61, ctypes.c_ulong(-1), 0, 0, 0)
+libc.prctl(15, b"traceable", 0, 0, 0)
+time.sleep(600)`
+
+// reachOutside says which ways lead to the process of its argument and to a child.
+const reachOutside = `
+child = os.fork()
+if not child:
+    time.sleep(600); os._exit(0)
+for name, pid in (("outside:", int(sys.argv[1])), ("child:", child)):
+    got = list(tries(pid))
+    try: os.kill(pid, 0); got.append("kill")
+    except PermissionError: pass
+    print(name, *got)
+os.kill(child, 9); os.waitpid(child, 0)`
+
+// overwrite tries to change what the jail rests on; what it gets done, it undoes.
+const overwrite = `
+import os, sys
+jail, app = sys.argv[1:]
+def opened(): os.close(os.open(jail, os.O_WRONLY))
+def configured():
+    with open("/etc/jail/roles.d/t35.toml", "w"): pass
+    os.unlink("/etc/jail/roles.d/t35.toml")
+def pins(): os.chmod("/sys/fs/bpf/jail", 0o700)
+def moved(): os.rename("/etc/jail/roles.d", "/etc/jail/t35"); os.rename("/etc/jail/t35", "/etc/jail/roles.d")
+def marked(): os.setxattr(app, "security.bpf.jail", os.getxattr(app, "security.bpf.jail"))
+def replaced(): os.rename(jail, jail + ".t35"); os.rename(jail + ".t35", jail)
+for attempt in opened, configured, pins, moved, marked, replaced:
+    try: attempt(); print("done", end=" ")
+    except PermissionError: print("refused", end=" ")
+    except OSError as e: print(attempt.__name__, e, end=" ")`
+
+// surface asks the kernel for what root alone may: nothing that would be felt.
+const surface = `
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *args):
+    r = libc.syscall(*[ctypes.c_long(a) if isinstance(a, int) else a for a in args])
+    print(name, "done" if r >= 0 else errno.errorcode[ctypes.get_errno()])
+def opens(name, path, flags):
+    try: os.close(os.open(path, flags)); print(name, "open")
+    except OSError as e: print(name, errno.errorcode[e.errno])
+# no map has a later id than this one
+call("bpf", 321, 12, (ctypes.c_uint * 32)(0x7ffffffe), 128)
+opens("pin", "/sys/fs/bpf/jail", os.O_RDONLY | os.O_DIRECTORY)
+opens("security", "/sys/kernel/security/lockdown", os.O_WRONLY)
+call("mount", 165, b"none", b"/mnt", b"tmpfs", 0, None)
+libc.umount2(b"/mnt", 2)
+call("module", 175, (ctypes.c_char * 8)(), 8, b"")
+call("reboot", 169, 0xfee1dead, 672274793, 0, 0)  # ctrl-alt-del asks init
+call("kexec", 246, 0, 0, None, 0)`
+
+// reach tries to get at a process by each of the ways that a debugger has: at a child of its
+// own, then at the launcher that argv starts and at its child, for as long as they have
+// privilege.
+const reach = ways + `
 own = os.fork()
 if not own:
     time.sleep(600); os._exit(0)
