@@ -77,10 +77,10 @@ func TestAttacks(t *testing.T) {
 	serveDescriptors(t)
 	keepReading(t)
 	k := testKernel(t)
+	outsideSockets(t) // first: a role's devices are those that are there
 	if err := k.InstallRoles(set.Roles()); err != nil {
 		t.Fatal(err)
 	}
-	outsideSockets(t)
 	prepareAttacks(t)
 	release := kernelRelease(t)
 	for _, a := range readAttacks(t) {

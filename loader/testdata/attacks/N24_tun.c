@@ -2,7 +2,7 @@
  * id: N24
  * tries: open the device that takes written bytes for packets
  * role: files
- * control-role: permissive
+ * control-role: admin
  * expect: EACCES
  */
 #include "attack.h"
