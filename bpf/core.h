@@ -360,15 +360,10 @@ static __always_inline __u32 reports_only(const struct member *m, const struct p
 static __always_inline int refuse_as(struct subject *s, struct query *q, struct member *m,
 				     const struct policy *p, int error, __u32 permissive)
 {
-	count(permissive ? COUNT_WOULD_DENY : COUNT_DENIED);
-	if (q->reason != REASON_RULE && q->reason != REASON_FAMILY && q->reason != REASON_REACH &&
-	    q->reason != REASON_ENROLL && q->reason != REASON_NO_GAIN && q->reason != REASON_GUARD)
-		count(COUNT_FAULT);
 	q->error = error;
 	q->permissive = permissive;
 	opaque(p); /* or "is it NULL" becomes a flag, which 6.1's verifier does not tie to p */
-	if (!q->quiet && !silent)
-		report_denial(s, q, m, p ? p->id : 0);
+	refused(s, q, m, p ? p->id : 0);
 	if (permissive)
 		return 0;
 	/* Not -error: 6.12 loses the bounds of a negated register. */
@@ -421,15 +416,23 @@ static __always_inline int flag_verdict(struct subject *s, struct policy *p, str
 	return (p->flags & q->access) == q->access;
 }
 
+/* decide() by flag_verdict(). Global: verified once. */
+__noinline int flag_decide(struct subject *s, struct query *q, int error)
+{
+	return s && q ? decide(s, s->depth, q, flag_verdict, error) : -EACCES;
+}
+
 /* The capability q->value, or a flag that opens it as well. */
 static __always_inline int capability_verdict(struct subject *s, struct policy *p, struct query *q)
 {
 	return ((p->capabilities >> (q->value & 63)) & 1) || (q->access && (p->flags & q->access));
 }
 
-/* Every role of the subject only reports. */
-static __always_inline __u32 all_report_only(struct subject *s)
+/* Every role of the subject only reports. Global: verified once. */
+__noinline int all_report_only(struct subject *s)
 {
+	if (!s)
+		return 0;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i >= s->depth)
 			break;
@@ -437,6 +440,20 @@ static __always_inline __u32 all_report_only(struct subject *s)
 			return 0;
 	}
 	return 1;
+}
+
+/* refuse_always(), verified once. */
+__noinline int refused_always(struct subject *s, struct query *q, __u32 reason, int error)
+{
+	__u32 last, permissive;
+
+	if (!s || !q)
+		return -EPERM;
+	last = (s->depth - 1) & (ROLE_DEPTH - 1);
+	permissive = reason == REASON_REACH && all_report_only(s);
+	q->reason = reason;
+	q->rule = 0;
+	return refuse_as(s, q, &s->list[last], policy_of(&s->list[last]), error, permissive);
 }
 
 /*
@@ -447,12 +464,7 @@ static __always_inline __u32 all_report_only(struct subject *s)
 static __always_inline int refuse_always(struct subject *s, struct query *q, __u32 reason,
 					 int error)
 {
-	__u32 last = (s->depth - 1) & (ROLE_DEPTH - 1);
-	__u32 permissive = reason == REASON_REACH && all_report_only(s);
-
-	q->reason = reason;
-	q->rule = 0;
-	return refuse_as(s, q, &s->list[last], policy_of(&s->list[last]), error, permissive);
+	return errno_of(refused_always(s, q, reason, error));
 }
 
 /* decide() for what a role must name and permissive mode does not open. */

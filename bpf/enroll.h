@@ -21,8 +21,9 @@ static __always_inline int domain_get(__u64 id)
 	return d && __sync_fetch_and_add(&d->live, 1) > 0;
 }
 
-/* One task less; the last one takes the domain and, with its last domain, the pod along. */
-static __always_inline void domain_put(__u64 id)
+/* One task less; the last one takes the domain and, with its last domain, the pod along.
+ * Global, as the others here: verified once. */
+__noinline int domain_put(__u64 id)
 {
 	struct domain *d = bpf_map_lookup_elem(&domains, &id);
 	__u32 uid, suppressed = 0;
@@ -32,7 +33,7 @@ static __always_inline void domain_put(__u64 id)
 	int last;
 
 	if (!d || __sync_fetch_and_add(&d->live, -1) != 1)
-		return;
+		return 0;
 	label = d->pod;
 	uid = d->uid;
 	limit = limit_of(id);
@@ -46,6 +47,7 @@ static __always_inline void domain_put(__u64 id)
 		bpf_map_delete_elem(&pods, &label);
 	if (last || suppressed)
 		report_pod_end(label, id, uid, suppressed, last);
+	return 0;
 }
 
 /* Does list[0..n) name this domain before entry n? Each task counts once per domain. */
@@ -69,18 +71,20 @@ static __always_inline void release(struct subject *s)
 }
 
 /* Take back an exec that was staged and did not happen. Under the claim. */
-static __always_inline void unstage(struct subject *s)
+__noinline int unstage(struct subject *s)
 {
-	__u32 staged = s->staged;
+	__u32 staged;
 
-	if (!staged)
-		return;
+	if (!s || !s->staged)
+		return 0;
+	staged = s->staged;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i < s->depth || i >= staged || named_before(s, i))
 			continue;
 		domain_put(s->list[i].domain);
 	}
 	s->staged = 0;
+	return 0;
 }
 
 /* The claim for an enrollment from outside: not while an exec is under way, whose entries
@@ -100,11 +104,13 @@ static __always_inline int claim(struct task_struct *t, struct subject *s)
 }
 
 /* The founder's list is the same: same roles, same domains below. */
-static __always_inline int same_list(const struct domain *d, const struct subject *s, __u32 base,
-				     const struct pending *p)
+__noinline int same_list(struct domain *d, struct subject *s, __u32 base, struct pending *p)
 {
-	__u32 depth = base + p->count;
+	__u32 depth;
 
+	if (!d || !s || !p)
+		return 0;
+	depth = base + p->count;
 	if (d->depth != depth)
 		return 0;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
@@ -149,6 +155,28 @@ static __always_inline int names_adhoc(const struct pending *p)
 	return 0;
 }
 
+/* The list that a new domain's founder will have. */
+__noinline int draft_list(struct subject *s, __u32 base, struct pending *p, __u64 id, __u64 label)
+{
+	struct domain *fresh;
+
+	if (!s || !p)
+		return 0;
+	fresh = &p->draft;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= fresh->depth)
+			break;
+		if (i < base) {
+			fresh->list[i] = s->list[i];
+			continue;
+		}
+		fresh->list[i].domain = id;
+		fresh->list[i].pod = label;
+		fresh->list[i].role = p->roles[(i - base) & (ROLE_DEPTH - 1)];
+	}
+	return 0;
+}
+
 /*
  * The domain that an enrollment enters: the pod's own for the same user with the same
  * list, or for root outside any jail; else a new one. 0, or an enum refusal.
@@ -158,7 +186,6 @@ static __always_inline __u32 enter_domain(struct subject *s, __u32 base, struct 
 {
 	struct tally *n = get_tally();
 	struct domain *fresh = &p->draft;
-	__u32 depth = base + p->count;
 	struct pod held = {};
 	struct domain *d;
 	struct pod *pod;
@@ -192,18 +219,8 @@ static __always_inline __u32 enter_domain(struct subject *s, __u32 base, struct 
 	fresh->pod = *label;
 	fresh->uid = p->uid;
 	fresh->live = 1;
-	fresh->depth = depth;
-	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
-		if (i >= depth)
-			break;
-		if (i < base) {
-			fresh->list[i] = s->list[i];
-			continue;
-		}
-		fresh->list[i].domain = *id;
-		fresh->list[i].pod = *label;
-		fresh->list[i].role = p->roles[(i - base) & (ROLE_DEPTH - 1)];
-	}
+	fresh->depth = base + p->count;
+	draft_list(s, base, p, *id, *label);
 	if (bpf_map_update_elem(&domains, id, fresh, BPF_NOEXIST))
 		return REFUSED_FULL;
 	take_limit(*id);
@@ -224,8 +241,10 @@ static __always_inline __u32 enter_domain(struct subject *s, __u32 base, struct 
 }
 
 /* Look the armed roles up and write them at list[base]. 0, or an enum refusal. */
-static __always_inline __u32 write_roles(struct subject *s, __u32 base, struct pending *p)
+__noinline int write_roles(struct subject *s, __u32 base, struct pending *p)
 {
+	if (!s || !p)
+		return REFUSED_MEMORY;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		__u32 id, *slot;
 		__u32 at = base + i;
@@ -246,9 +265,11 @@ static __always_inline __u32 write_roles(struct subject *s, __u32 base, struct p
 }
 
 /* Give what write_roles() wrote its domain. */
-static __always_inline void write_domain(struct subject *s, __u32 base, struct pending *p,
-					 __u64 domain, __u64 label)
+__noinline int write_domain(struct subject *s, __u32 base, struct pending *p, __u64 domain,
+			    __u64 label)
 {
+	if (!s || !p)
+		return 0;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		__u32 at = base + i;
 
@@ -260,6 +281,7 @@ static __always_inline void write_domain(struct subject *s, __u32 base, struct p
 		s->list[at].flags = p->member_flags;
 		s->list[at].pad = 0;
 	}
+	return 0;
 }
 
 /* Write the roles, in their domain, at list[base]: nothing holds yet. 0, or an enum refusal. */
@@ -339,23 +361,29 @@ static long search_group(__u32 i, struct group_search *g)
 	return 1;
 }
 
-/* The role is open to the task: by its real uid, its real gid or one of its groups. */
-static __always_inline int may_enter(const struct policy *policy, struct task_struct *t)
+/* The role is open to who has these credentials (their address): by real uid, real gid or
+ * one of the groups. */
+__noinline int may_enter(struct policy *policy, __u64 credentials)
 {
-	struct entrant key = { .policy_id = policy->id, .kind = ENTRANT_USER };
-	struct group_search g = { .policy_id = policy->id };
+	const struct cred *cred = (const struct cred *)credentials;
+	struct entrant key = { .kind = ENTRANT_USER };
 	const struct group_info *groups;
+	struct group_search g = {};
 
+	if (!policy)
+		return 0;
 	if (policy->flags & OPEN_TO_ALL)
 		return 1;
-	key.id = uid_of(t);
+	key.policy_id = policy->id;
+	g.policy_id = policy->id;
+	key.id = BPF_CORE_READ(cred, uid.val);
 	if (bpf_map_lookup_elem(&entrants, &key))
 		return 1;
 	key.kind = ENTRANT_GROUP;
-	key.id = BPF_CORE_READ(t, cred, gid.val);
+	key.id = BPF_CORE_READ(cred, gid.val);
 	if (bpf_map_lookup_elem(&entrants, &key))
 		return 1;
-	groups = BPF_CORE_READ(t, cred, group_info);
+	groups = BPF_CORE_READ(cred, group_info);
 	if (!groups)
 		return 0;
 	g.count = BPF_CORE_READ(groups, ngroups);
@@ -379,7 +407,7 @@ static __always_inline __u32 may_arm(const struct member *m, struct task_struct 
 		if (!policy)
 			return REFUSED_ROLE;
 		asked = policy->id;
-		may = is_root(t) || may_enter(policy, t);
+		may = is_root(t) || may_enter(policy, (__u64)BPF_CORE_READ(t, cred));
 		policy = policy_of(m);
 		if (policy && policy->id == asked)
 			return may ? REFUSED_NOT : REFUSED_USER;

@@ -201,16 +201,30 @@ static __always_inline void sign(struct event *e)
 	to[1] = comm[1];
 }
 
-/* Report a denial. Global: verified once. s is NULL for a task that is no subject yet. */
-__noinline int report_denial(struct subject *s, struct query *q, struct member *m, __u64 policy)
+/* What is broken or cannot be told, not what a rule or the jail's own defaults close. */
+static __always_inline int is_fault(__u32 reason)
 {
-	__u64 now = bpf_ktime_get_boot_ns(), number;
+	return reason != REASON_RULE && reason != REASON_FAMILY && reason != REASON_REACH &&
+	       reason != REASON_ENROLL && reason != REASON_NO_GAIN && reason != REASON_GUARD;
+}
+
+/* Count a denial, and report it. Global: verified once. s is NULL for a task that is no
+ * subject yet. */
+__noinline int refused(struct subject *s, struct query *q, struct member *m, __u64 policy)
+{
 	__u32 place, suppressed;
 	struct event *e;
 	struct tally *n;
+	__u64 now, number;
 
 	if (!q || !m)
 		return 0;
+	count(q->permissive ? COUNT_WOULD_DENY : COUNT_DENIED);
+	if (is_fault(q->reason))
+		count(COUNT_FAULT);
+	if (q->quiet || silent)
+		return 0;
+	now = bpf_ktime_get_boot_ns();
 	if (s && same_as_latest(&s->latest, q, m)) {
 		count(COUNT_REPEATED);
 		s->latest.repeats++;

@@ -112,7 +112,7 @@ static __always_inline int map_code(struct subject *s, struct query *q, struct f
 	if (pathless(dentry)) {
 		/* memfd, System V shared memory: no file to judge */
 		q->access = ALLOW_MEMFD_EXEC;
-		return decide(s, s->depth, q, flag_verdict, EACCES);
+		return flag_decide(s, q, EACCES);
 	}
 	q->access = ACCESS_EXEC | ACCESS_MAP;
 	q->alternative = 1;
@@ -126,7 +126,7 @@ __noinline int made_code(struct subject *s, struct query *q)
 	if (!s || !q)
 		return -EACCES;
 	q->access = ALLOW_JIT;
-	return decide(s, s->depth, q, flag_verdict, EACCES);
+	return flag_decide(s, q, EACCES);
 }
 
 SEC("lsm/mmap_file")

@@ -30,6 +30,8 @@ enum {
 	WALK_TRIES = 64,	/* walks that renames elsewhere may spoil */
 	RENAME_WAITS = 1 << 20, /* looks at a rename under way: some 20 ms */
 	NAME_LIMIT = 255,
+	FEED_BYTES = 32,
+	FEEDS = (NAME_LIMIT + FEED_BYTES) / FEED_BYTES, /* turns that '/' and a name need */
 	CELLS_PER_PAGE = PAGE_BYTES / 2,
 };
 
@@ -115,16 +117,15 @@ static __always_inline void *table_at(void *inner, __u32 offset, __u32 align)
 }
 
 /*
- * Feed '/' and one name to the automaton; name 0 stands for "self". Returns the next
- * state, or -1: the name or a table could not be read. Global, so that the verifier
- * checks it once.
+ * Feed the automaton the walk's text from one place on, up to FEED_BYTES of it. Returns the
+ * next state, or -1: a table could not be read. Global, so that the verifier checks it
+ * once, and short, as it checks each turn of such a loop.
  */
-__noinline int file_feed(struct walk *w, struct policy *p, __u64 name, __u32 len, __u32 state)
+__noinline int file_feed(struct walk *w, struct policy *p, __u32 from, __u32 end, __u32 state)
 {
-	const char own[] = "self";
 	__u32 slot, index, have = ~0U;
 	struct page *page = NULL;
-	__u8 *class, byte = '/';
+	__u8 *class;
 	void *inner;
 
 	if (!w || !p)
@@ -136,19 +137,13 @@ __noinline int file_feed(struct walk *w, struct policy *p, __u64 name, __u32 len
 	class = table_at(inner, p->file_class_at, 256);
 	if (!class)
 		return -1;
-	if (!name) {
-		len = sizeof(own) - 1;
-		__builtin_memcpy(w->text, own, sizeof(own));
-	} else {
-		opaque(len);
-		if (len > NAME_LIMIT)
-			return -1;
-		if (bpf_probe_read_kernel(w->text, len, (void *)name))
-			return -1;
-	}
-	for (__u32 i = 0; i <= NAME_LIMIT; i++) {
-		__u32 at = p->file_next_at + (state * p->file_classes + class[byte]) * 2;
+	for (__u32 i = 0; i < FEED_BYTES; i++) {
+		__u32 at;
 
+		if (from + i >= end)
+			break;
+		at = p->file_next_at +
+		     (state * p->file_classes + class[w->text[(from + i) & NAME_LIMIT]]) * 2;
 		index = at / PAGE_BYTES;
 		if (index != have) {
 			page = bpf_map_lookup_elem(inner, &index);
@@ -157,9 +152,6 @@ __noinline int file_feed(struct walk *w, struct policy *p, __u64 name, __u32 len
 		if (!page)
 			return -1;
 		state = *(__u16 *)&page->bytes[at & (PAGE_BYTES - 2)];
-		if (i >= len)
-			break;
-		byte = w->text[i];
 	}
 	return state;
 }
@@ -218,29 +210,49 @@ struct feed {
 	struct walk *walk;
 	struct policy *policy;
 	__u64 leaf;
-	__u32 left; /* levels not fed yet */
+	__u32 left; /* levels not begun yet */
 	int state;
+	__u32 at, end; /* of the one in the walk's text */
 };
+
+/* '/' and the next name into the walk's text; 0: it could not be read. */
+static __always_inline int feed_name(struct feed *f)
+{
+	struct walk *w = f->walk;
+	__u32 fed = w->levels - f->left, slot, len;
+
+	/* The window holds WALK_LEVELS names: climb again for those below. */
+	if (fed && !(fed & (WALK_LEVELS - 1)) && climb(w, f->leaf, f->left) != f->left)
+		return 0;
+	f->left--;
+	f->at = 0;
+	w->text[0] = '/';
+	if (!fed && w->own_pid) {
+		__builtin_memcpy(w->text, "/self", 5);
+		f->end = 5;
+		return 1;
+	}
+	slot = f->left & (WALK_LEVELS - 1);
+	len = w->len[slot];
+	opaque(len);
+	if (len > NAME_LIMIT || bpf_probe_read_kernel(w->text + 1, len, (void *)w->name[slot]))
+		return 0;
+	f->end = len + 1;
+	return 1;
+}
 
 static long feed_one(__u32 i, struct feed *f)
 {
-	__u32 slot, len;
-	__u64 name;
-
-	if (!f->left)
-		return 1;
-	/* The window holds WALK_LEVELS names: climb again for those below. */
-	if (i && !(i & (WALK_LEVELS - 1)) && climb(f->walk, f->leaf, f->left) != f->left) {
-		f->state = -1;
-		return 1;
+	if (f->at >= f->end) {
+		if (!f->left)
+			return 1;
+		if (!feed_name(f)) {
+			f->state = -1;
+			return 1;
+		}
 	}
-	f->left--;
-	slot = f->left & (WALK_LEVELS - 1);
-	name = f->walk->name[slot];
-	len = f->walk->len[slot];
-	if (!i && f->walk->own_pid)
-		name = 0;
-	f->state = file_feed(f->walk, f->policy, name, len, f->state);
+	f->state = file_feed(f->walk, f->policy, f->at, f->end, f->state);
+	f->at += FEED_BYTES;
 	return f->state < 0;
 }
 
@@ -318,8 +330,8 @@ __noinline int file_walk(struct walk *w, struct policy *p, __u64 leaf)
 		return -1;
 	f.left = w->levels;
 	f.state = start_state(p, w);
-	bpf_loop(MAX_LEVELS, feed_one, &f, 0);
-	return f.left ? -1 : f.state;
+	bpf_loop(MAX_LEVELS * FEEDS, feed_one, &f, 0);
+	return f.left || f.at < f.end ? -1 : f.state;
 }
 
 /* Does the automaton's state grant the query's access, or else the role's flags? */
@@ -404,30 +416,47 @@ __noinline int file_locate(struct walk *w, __u64 leaf)
 	return REASON_RULE;
 }
 
+struct locate {
+	struct walk *walk;
+	struct policy *policy;
+	struct query *query;
+	int state;
+};
+
+/* One try; 1: no rename came in between. */
+static long locate_one(__u32 i, struct locate *l)
+{
+	struct query *q = l->query;
+	struct walk *w = l->walk;
+	__u32 seq = rename_count_settled();
+
+	l->state = -1;
+	q->reason = REASON_RACE;
+	if (seq & 1)
+		return 0;
+	q->reason = file_locate(w, q->leaf);
+	if (q->reason == REASON_RULE) {
+		l->state = file_walk(w, l->policy, q->leaf);
+		if (l->state < 0)
+			q->reason = REASON_UNREADABLE;
+	}
+	if (rename_count() != seq) {
+		l->state = -1;
+		q->reason = REASON_RACE;
+		return 0;
+	}
+	q->located = q->reason == REASON_RULE && w->levels <= WALK_LEVELS && !w->own_pid;
+	return 1;
+}
+
 /* The state of the file whose dentry is q->leaf; -1 and q->reason: it cannot be told. */
 static __always_inline int file_state(struct walk *w, struct policy *p, struct query *q)
 {
-	q->located = 0;
-	for (__u32 i = 0; i < WALK_TRIES; i++) {
-		__u32 seq = rename_count_settled();
-		int state = -1;
+	struct locate l = { .walk = w, .policy = p, .query = q, .state = -1 };
 
-		if (seq & 1)
-			continue;
-		q->reason = file_locate(w, q->leaf);
-		if (q->reason == REASON_RULE) {
-			state = file_walk(w, p, q->leaf);
-			if (state < 0)
-				q->reason = REASON_UNREADABLE;
-		}
-		if (rename_count() == seq) {
-			q->located =
-				q->reason == REASON_RULE && w->levels <= WALK_LEVELS && !w->own_pid;
-			return state;
-		}
-	}
-	q->reason = REASON_RACE;
-	return -1;
+	q->located = 0;
+	bpf_loop(WALK_TRIES, locate_one, &l, 0);
+	return l.state;
 }
 
 /* Verdict for the file whose dentry is q->leaf. Global: verified once, not per role. */
@@ -460,36 +489,51 @@ __noinline int file_verdict(struct subject *s, struct policy *p, struct query *q
 	return state < 0 ? 0 : accept(p, q, inner, state);
 }
 
+struct path_copy {
+	struct walk *walk;
+	struct event *event;
+	__u32 next; /* names not copied yet */
+};
+
+/* Appends '/' and the next name. */
+static long path_one(__u32 i, struct path_copy *c)
+{
+	struct event *e = c->event;
+	struct walk *w = c->walk;
+	__u32 slot = (c->next - 1) & (WALK_LEVELS - 1), len = w->len[slot], at = e->path_len;
+
+	if (!c->next)
+		return 1;
+	opaque(at);
+	opaque(len);
+	if (len > NAME_LIMIT || at >= PATH_SIZE || at + len >= PATH_SIZE)
+		return 1;
+	e->path[at] = '/';
+	at++;
+	if (bpf_probe_read_kernel(&e->path[at], len, (void *)w->name[slot]))
+		return 1;
+	e->path_len = at + len;
+	c->next--;
+	return 0;
+}
+
 __noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 located)
 {
-	__u32 next, at = 0;
+	struct path_copy c = { .walk = w, .event = e };
 
 	if (!w || !e)
 		return 0;
 	if (!located)
 		file_locate(w, leaf);
 	e->device = w->device;
-	next = w->levels;
-	for (__u32 i = 0; i < WALK_LEVELS && next; i++) {
-		__u32 slot = (next - 1) & (WALK_LEVELS - 1), len = w->len[slot];
-
-		opaque(at);
-		opaque(len);
-		if (len > NAME_LIMIT || at + len >= PATH_SIZE)
-			break;
-		e->path[at & (PATH_SIZE - 1)] = '/';
-		at++;
-		if (bpf_probe_read_kernel(&e->path[at & (PATH_SIZE - 1)], len & NAME_LIMIT,
-					  (void *)w->name[slot]))
-			break;
-		at += len;
-		next--;
-	}
-	if (next)
+	c.next = w->levels;
+	bpf_loop(WALK_LEVELS, path_one, &c, 0);
+	if (c.next) {
 		e->path_cut = 1;
-	if (!at && !next)
-		e->path[at++] = '/';
-	e->path_len = at;
+	} else if (!e->path_len) {
+		e->path[0] = '/';
+		e->path_len = 1;
+	}
 	return 0;
 }
 

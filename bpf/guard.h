@@ -404,7 +404,7 @@ __noinline int setid_planted(struct subject *s, struct query *q)
 		return 0;
 	q->op = OP_SET_ID_BIT;
 	q->access = ALLOW_SETUID;
-	return decide(s, s->depth, q, flag_verdict, EPERM);
+	return flag_decide(s, q, EPERM);
 }
 
 /* A new file, of that mode. */
@@ -486,7 +486,7 @@ static __always_inline int mount_allowed(struct subject *s)
 {
 	struct query q = { .op = OP_MOUNT, .access = ALLOW_MOUNT, .granted = ROLE_DEPTH };
 
-	return decide(s, s->depth, &q, flag_verdict, EPERM);
+	return flag_decide(s, &q, EPERM);
 }
 
 SEC("lsm/sb_mount")
@@ -653,7 +653,7 @@ int guard_bpf(__u64 *ctx)
 	if (!s)
 		return 0;
 	q.value = cmd;
-	err = decide(s, s->depth, &q, flag_verdict, EPERM);
+	err = flag_decide(s, &q, EPERM);
 	if (err)
 		return errno_of(err);
 	bpf_probe_read_kernel(&word, sizeof(word), (void *)ctx[1]);
@@ -697,7 +697,7 @@ static __always_inline int flag_hook(struct subject *s, __u32 op, __u32 flag, __
 	struct query q = { .op = op, .access = flag, .granted = ROLE_DEPTH };
 
 	q.value = value;
-	return errno_of(decide(s, s->depth, &q, flag_verdict, EPERM));
+	return errno_of(flag_decide(s, &q, EPERM));
 }
 
 /* Modules and what else the kernel would run (kexec images, policies); not firmware. */

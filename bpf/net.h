@@ -52,21 +52,45 @@ static __always_inline int is_mapped(const __u32 *addr)
 	return !addr[0] && !addr[1] && addr[2] == bpf_htonl(0xffff);
 }
 
-/* -1, 0, 1: as range->first is below, equal to or above the address. */
-static __always_inline int compare6(const struct net_range6 *range, const __u32 *addr)
+/*
+ * The searches below choose without branches: the verifier would follow both ways of each
+ * step. A mask is all ones or 0, and it must not be seen that it is.
+ */
+static __always_inline __u32 mask_of(__u32 yes)
 {
+	__u32 mask = -yes;
+
+	opaque(mask);
+	return mask;
+}
+
+/* The mask of first > value, both of 32 bits. */
+static __always_inline __u32 above_mask(__u64 first, __u64 value)
+{
+	__u64 less = value - first;
+
+	opaque(less);
+	return mask_of(less >> 63);
+}
+
+#define choose(mask, yes, no) (((yes) & (mask)) | ((no) & ~(mask)))
+
+/* 1: the range begins above the address. Global: verified once. */
+__noinline int net_above6(struct net_range6 *range, struct query *q)
+{
+	if (!range || !q)
+		return 1;
 	for (int i = 0; i < 4; i++) {
-		if (range->first[i] != addr[i])
-			return range->first[i] < addr[i] ? -1 : 1;
+		if (range->first[i] != q->words[i])
+			return range->first[i] > q->words[i];
 	}
 	return 0;
 }
 
-/* The node of the innermost prefix around the query's address; -1: unreadable. */
-__noinline int net_node_of(struct policy *p, struct query *q)
+/* The node of the innermost prefix around the query's v6 address; -1: unreadable. */
+__noinline int net_node6(struct policy *p, struct query *q)
 {
-	__u32 slot, low = 0, high;
-	int node = -1, v6;
+	__u32 slot, low = 0, high, node = -1;
 	void *inner;
 
 	if (!p || !q)
@@ -75,37 +99,52 @@ __noinline int net_node_of(struct policy *p, struct query *q)
 	inner = bpf_map_lookup_elem(&tables, &slot);
 	if (!inner)
 		return -1;
-	v6 = q->family == AF_INET6;
-	high = v6 ? p->net_v6_len : p->net_v4_len;
+	high = p->net_v6_len;
 	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		__u32 middle = (low + high) / 2;
+		__u32 middle = (low + high) / 2, above;
+		struct net_range6 *r;
 
 		if (low >= high)
 			break;
-		if (v6) {
-			struct net_range6 *r =
-				table_at(inner, p->net_v6_at + middle * sizeof(*r), sizeof(*r));
+		r = table_at(inner, p->net_v6_at + middle * sizeof(*r), sizeof(*r));
+		if (!r)
+			return -1;
+		above = mask_of(net_above6(r, q) & 1);
+		high = choose(above, middle, high);
+		low = choose(above, low, middle + 1);
+		node = choose(above, node, r->node);
+	}
+	return node;
+}
 
-			if (!r)
-				return -1;
-			if (compare6(r, q->words) > 0) {
-				high = middle;
-				continue;
-			}
-			node = r->node;
-		} else {
-			struct net_range4 *r =
-				table_at(inner, p->net_v4_at + middle * sizeof(*r), sizeof(*r));
+/* The same, v4. */
+__noinline int net_node4(struct policy *p, struct query *q)
+{
+	__u32 slot, low = 0, high, node = -1;
+	__u64 address;
+	void *inner;
 
-			if (!r)
-				return -1;
-			if (r->first > q->words[0]) {
-				high = middle;
-				continue;
-			}
-			node = r->node;
-		}
-		low = middle + 1;
+	if (!p || !q)
+		return -1;
+	slot = p->slot;
+	inner = bpf_map_lookup_elem(&tables, &slot);
+	if (!inner)
+		return -1;
+	high = p->net_v4_len;
+	address = q->words[0];
+	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
+		__u32 middle = (low + high) / 2, above;
+		struct net_range4 *r;
+
+		if (low >= high)
+			break;
+		r = table_at(inner, p->net_v4_at + middle * sizeof(*r), sizeof(*r));
+		if (!r)
+			return -1;
+		above = above_mask(r->first, address);
+		high = choose(above, middle, high);
+		low = choose(above, low, middle + 1);
+		node = choose(above, node, r->node);
 	}
 	return node;
 }
@@ -113,8 +152,8 @@ __noinline int net_node_of(struct policy *p, struct query *q)
 /* One node's opinion of the query's port: enum port_verdict, or -1; sets q->rule. */
 __noinline int net_ports(struct policy *p, struct query *q, __u32 at, __u32 len)
 {
-	__u32 slot, low = 0, high = len;
-	int verdict = PORT_NONE;
+	__u32 slot, low = 0, high = len, verdict = PORT_NONE, rule;
+	__u64 port;
 	void *inner;
 
 	if (!p || !q)
@@ -123,8 +162,10 @@ __noinline int net_ports(struct policy *p, struct query *q, __u32 at, __u32 len)
 	inner = bpf_map_lookup_elem(&tables, &slot);
 	if (!inner)
 		return -1;
+	port = q->port;
+	rule = q->rule;
 	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		__u32 middle = (low + high) / 2;
+		__u32 middle = (low + high) / 2, above;
 		struct port_range *r;
 
 		if (low >= high)
@@ -132,14 +173,13 @@ __noinline int net_ports(struct policy *p, struct query *q, __u32 at, __u32 len)
 		r = table_at(inner, at + middle * sizeof(*r), sizeof(*r));
 		if (!r)
 			return -1;
-		if (r->first > q->port) {
-			high = middle;
-			continue;
-		}
-		verdict = r->verdict;
-		q->rule = r->rule;
-		low = middle + 1;
+		above = above_mask(r->first, port);
+		high = choose(above, middle, high);
+		low = choose(above, low, middle + 1);
+		verdict = choose(above, verdict, r->verdict);
+		rule = choose(above, rule, r->rule);
 	}
+	q->rule = rule;
 	return verdict;
 }
 
@@ -185,7 +225,7 @@ __noinline int net_verdict(struct subject *s, struct policy *p, struct query *q)
 		return 0;
 	slot = p->slot;
 	if (p->net_node_len) {
-		node = net_node_of(p, q);
+		node = q->family == AF_INET6 ? net_node6(p, q) : net_node4(p, q);
 		a.inner = bpf_map_lookup_elem(&tables, &slot);
 		if (node < 0 || !a.inner) {
 			q->reason = REASON_UNREADABLE;
@@ -286,12 +326,18 @@ static __always_inline int resolve_any(struct query *q, const struct sock *sk)
 	return 1;
 }
 
+/* decide() with the verdict on address and port. Global, as those below: verified once. */
+__noinline int port_decide(struct subject *s, struct query *q)
+{
+	return s && q ? decide(s, s->depth, q, net_verdict, EACCES) : -EACCES;
+}
+
 static __always_inline int net_decide(struct subject *s, struct query *q, __u32 protocol,
 				      __u32 bind)
 {
 	q->protocol = protocol;
 	q->list = (protocol == IPPROTO_UDP ? UDP_BIND : TCP_BIND) + !bind;
-	return decide(s, s->depth, q, net_verdict, EACCES);
+	return errno_of(port_decide(s, q));
 }
 
 /* Other inet protocols (SCTP, ICMP, raw...) carry no port rule: the flag decides. */
@@ -299,7 +345,7 @@ static __always_inline int net_other(struct subject *s, struct query *q, const s
 {
 	q->protocol = sk->sk_protocol;
 	q->access = ALLOW_NETWORK;
-	return decide(s, s->depth, q, flag_verdict, EACCES);
+	return errno_of(flag_decide(s, q, EACCES));
 }
 
 /*
@@ -400,6 +446,11 @@ static __always_inline int family_verdict(struct subject *s, struct policy *p, s
 	return 0;
 }
 
+__noinline int family_decide(struct subject *s, struct query *q)
+{
+	return s && q ? decide(s, s->depth, q, family_verdict, EACCES) : -EACCES;
+}
+
 /* A family other than inet: what the role does not list may not be used, however the
  * socket came about (TCP_ULP turns TCP sockets into others). */
 static __always_inline int other_family(struct subject *s, struct query *q, const struct sock *sk)
@@ -407,7 +458,7 @@ static __always_inline int other_family(struct subject *s, struct query *q, cons
 	q->family = sk->__sk_common.skc_family;
 	q->protocol = sk->sk_protocol;
 	q->value = sk->sk_type;
-	return decide(s, s->depth, q, family_verdict, EACCES);
+	return errno_of(family_decide(s, q));
 }
 
 /* Families whose sockets have a check of their own. */
@@ -431,7 +482,7 @@ int BPF_PROG(net_create, int family, int type, int protocol, int kern, int ret)
 	q.protocol = protocol;
 	q.value = type & SOCK_TYPE_MASK;
 	q.access = kind_of(family, type, protocol);
-	return decide(s, s->depth, &q, family_verdict, EACCES);
+	return errno_of(family_decide(s, &q));
 }
 
 SEC("lsm/socket_bind")
@@ -720,10 +771,9 @@ __noinline int socket_name(struct event *e, __u64 sock)
 __noinline int name_state(struct walk *w, struct policy *view, __u64 address)
 {
 	struct unix_address *a = (struct unix_address *)address;
-	__u32 slot, len, state = NAME_START;
+	int state = NAME_START;
 	__u64 name;
-	__u8 *class;
-	void *inner;
+	__u32 len;
 
 	if (!w || !view)
 		return -1;
@@ -733,25 +783,10 @@ __noinline int name_state(struct walk *w, struct policy *view, __u64 address)
 	opaque(len);
 	if (len >= SUN_PATH_SIZE || bpf_probe_read_kernel(w->text, len, (void *)name))
 		return -1;
-	slot = view->slot;
-	inner = bpf_map_lookup_elem(&tables, &slot);
-	if (!inner)
-		return -1;
-	class = table_at(inner, view->file_class_at, 256);
-	if (!class)
-		return -1;
-	for (__u32 i = 0; i < SUN_PATH_SIZE; i++) {
-		__u16 *cell;
-
-		if (i >= len)
+	for (__u32 from = 0; from < SUN_PATH_SIZE; from += FEED_BYTES) {
+		if (from >= len || state < 0)
 			break;
-		cell = table_at(inner,
-				view->file_next_at +
-					(state * view->file_classes + class[w->text[i]]) * 2,
-				2);
-		if (!cell)
-			return -1;
-		state = *cell;
+		state = file_feed(w, view, from, len, state);
 	}
 	return state;
 }
@@ -916,7 +951,7 @@ static __always_inline int net_received(struct subject *s, struct query *q, stru
 	q->access = kind_of(q->family, sk->sk_type, protocol);
 	if (!is_internet(sk)) {
 		q->protocol = protocol;
-		return decide(s, s->depth, q, family_verdict, EACCES);
+		return errno_of(family_decide(s, q));
 	}
 	q->protocol = protocol_of(sk) ?: protocol;
 	q->port = bpf_ntohs(sk->__sk_common.skc_dport);

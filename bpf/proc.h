@@ -34,7 +34,7 @@ int BPF_PROG(proc_setuid, struct cred *new, const struct cred *old, int flags, i
 		return 0;
 	if (new->uid.val &&new->euid.val &&new->suid.val &&new->fsuid.val)
 		return 0;
-	return decide(s, s->depth, &q, flag_verdict, EPERM);
+	return errno_of(flag_decide(s, &q, EPERM));
 }
 
 SEC("lsm/capset")
@@ -54,7 +54,7 @@ int BPF_PROG(proc_capset, struct cred *new, const struct cred *old, const void *
 	if (!(CAPABILITIES(new, cap_permitted) & ~CAPABILITIES(old, cap_permitted)) &&
 	    !(CAPABILITIES(new, cap_inheritable) & ~CAPABILITIES(old, cap_inheritable)))
 		return 0;
-	return decide(s, s->depth, &q, flag_verdict, EPERM);
+	return errno_of(flag_decide(s, &q, EPERM));
 }
 
 /* The role flag that opens a capability as well as `capabilities` does. */
@@ -125,7 +125,7 @@ int BPF_PROG(proc_ptrace, struct task_struct *child, unsigned int mode, int ret)
 	/* Reading what ps shows of a mate is free; taking it over is the role's to allow. */
 	if (!(mode & PTRACE_MODE_ATTACH))
 		return 0;
-	return decide(s, s->depth, &q, flag_verdict, EPERM);
+	return errno_of(flag_decide(s, &q, EPERM));
 }
 
 SEC("lsm/ptrace_traceme")
@@ -146,7 +146,7 @@ int BPF_PROG(proc_traceme, struct task_struct *parent, int ret)
 		return refuse_always(actor, &q, REASON_REACH, EPERM);
 	if (!s)
 		return 0;
-	return decide(s, s->depth, &q, flag_verdict, EPERM);
+	return errno_of(flag_decide(s, &q, EPERM));
 }
 
 /* Acting on another process: its list must begin with the actor's. */

@@ -83,7 +83,8 @@ static __always_inline __u32 check_stamp(struct task_struct *t, struct stamp *st
 		policy = policy_of(&m);
 		if (!policy)
 			return REFUSED_ROLE;
-		if (!(st->flags & STAMP_BY_ROOT) && !is_root(t) && !may_enter(policy, t))
+		if (!(st->flags & STAMP_BY_ROOT) && !is_root(t) &&
+		    !may_enter(policy, (__u64)BPF_CORE_READ(t, cred)))
 			return REFUSED_USER;
 	}
 	return REFUSED_NOT;
