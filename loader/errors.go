@@ -19,6 +19,11 @@ var (
 	// ErrClosed means that the programs are there but take nobody in: another process is
 	// loading or unloading them, or the load is not whole.
 	ErrClosed = errors.New("enrollment is closed")
+	// ErrNotWhole means that programs are attached, and some of the pins are gone or were
+	// never made.
+	ErrNotWhole = errors.New("the pins are not whole")
+	// ErrForeign means that something below [Dir] is not jail's, or not root's.
+	ErrForeign = errors.New("not jail's")
 	// ErrJailed means that the caller is itself in a jail.
 	ErrJailed = errors.New("refused inside a jail")
 	// ErrNoEnforcement means that the self-test saw no denial.

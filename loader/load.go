@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -64,42 +62,104 @@ type Options struct {
 }
 
 // Load probes, loads, attaches and pins, all or nothing; runs the self-test; and only
-// then opens enrollment. On a whole load it changes nothing. What an interrupted
-// load left is removed first.
-func Load(ctx context.Context, opts Options) (k *Kernel, err error) {
+// then opens enrollment. On a whole load it changes nothing. Where some pins are missing,
+// because a load or an unload was interrupted or somebody removed them, it makes those
+// anew beside the ones that are there, with the same maps: no subject is let go.
+// [ErrForeign] where what is pinned is not jail's; nothing has changed then.
+func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	unlock, err := lock()
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if k, err = Open(); err == nil {
-		if k.whole() == nil {
-			if err := k.collect(everything); err != nil {
-				_ = k.Close()
-				return nil, err
-			}
-			return k, nil
+	found, err := readPins()
+	if err == nil {
+		err = found.foreign()
+	}
+	if err == nil {
+		err = takeOver()
+	}
+	if err != nil {
+		return nil, err
+	}
+	k, err := Open()
+	if err == nil && k.whole() == nil {
+		if err := k.collect(everything); err != nil {
+			_ = k.Close()
+			return nil, err
 		}
-		c, err := k.control()
+		return k, nil
+	}
+	if err != nil && !errors.Is(err, ErrNotLoaded) && !errors.Is(err, ErrNotWhole) {
+		return nil, err
+	}
+	if err == nil {
 		_ = k.Close()
-		if err != nil || c.Door != 0 {
-			return nil, fmt.Errorf("%s: pinned, but not whole: %w", Dir, errors.Join(err, k.whole()))
-		}
-	} else if !errors.Is(err, ErrNotLoaded) {
-		return nil, err
 	}
-	if err := probeError(Probe()); err != nil {
-		return nil, err
+	if found.linked() {
+		return mend(ctx, opts, found)
 	}
+	return afresh(ctx, opts)
+}
+
+// afresh loads after it has removed what is pinned: maps, where a load got no further. After
+// an error nothing is left.
+func afresh(ctx context.Context, opts Options) (*Kernel, error) {
 	if err := removePins(); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, removePins())
+	k, err := load(ctx, opts)
+	if err != nil {
+		return nil, errors.Join(err, removePins())
+	}
+	return k, nil
+}
+
+// mend makes a set whole of which some programs are attached.
+func mend(ctx context.Context, opts Options, found *pins) (*Kernel, error) {
+	if err := found.restore(); err != nil {
+		return nil, err
+	}
+	old, err := Open()
+	if err != nil {
+		return nil, err
+	}
+	defer old.Close()
+	c, err := old.control()
+	if err != nil {
+		return nil, err
+	}
+	if !old.set.mine() {
+		err := old.whole()
+		if err == nil {
+			return Open()
 		}
-	}()
-	return load(ctx, opts)
+		if subjects, serr := old.Subjects(); c.Door == 0 && serr == nil && len(subjects) == 0 {
+			return afresh(ctx, opts)
+		}
+		return nil, fmt.Errorf("%s: set %s is another version's: %w: %w", Dir, old.set, ErrNotWhole, err)
+	}
+	spec, err := programSpec()
+	if err != nil {
+		return nil, err
+	}
+	k, coll, err := old.loadSet(old.set, spec)
+	if err != nil {
+		return nil, err
+	}
+	defer coll.Close()
+	err = found.sets[old.set].sameTags(old.set, coll.Programs)
+	if err == nil && c.Door == 0 {
+		err = k.collect(everything)
+	}
+	if err == nil {
+		err = k.bringUp(ctx, opts, spec, coll, c.Door == 0)
+	}
+	if err != nil {
+		_ = k.Close()
+		return nil, err
+	}
+	return k, nil
 }
 
 // silent is set by scripts/bench when it links: denials are then counted and not told.
@@ -150,32 +210,20 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 	if opts.MaxDomains != 0 {
 		spec.Maps["domains"].MaxEntries = opts.MaxDomains
 	}
-	coll, err := ebpf.NewCollection(spec)
+	k, coll, err := (&Kernel{}).loadSet(firstSet(), spec)
 	if err != nil {
-		return nil, fmt.Errorf("programs: %w", translate(err))
+		return nil, err
 	}
 	defer coll.Close()
-	k := &Kernel{set: firstSet(), maps: make(map[string]*ebpf.Map)}
-	for name, m := range coll.Maps {
-		if strings.HasPrefix(name, ".") { // constants: they live with the programs
-			continue
-		}
-		k.maps[name] = m
-		delete(coll.Maps, name)
+	// Policy ids begin anew: what is left of an earlier load would lie.
+	if err = os.RemoveAll(policyDir); err == nil {
+		err = k.bringUp(ctx, opts, spec, coll, true)
 	}
-	if err := k.bringUp(ctx, opts, coll, attachTypes(spec)); err != nil {
+	if err != nil {
 		_ = k.Close()
 		return nil, err
 	}
 	return k, nil
-}
-
-func attachTypes(spec *ebpf.CollectionSpec) map[string]ebpf.AttachType {
-	types := make(map[string]ebpf.AttachType)
-	for name, prog := range spec.Programs {
-		types[name] = prog.AttachType
-	}
-	return types
 }
 
 // storageAlwaysAnswers tells whether task storage serves LSM programs at any time. On
@@ -190,52 +238,31 @@ func storageAlwaysAnswers() bool {
 	return err == nil
 }
 
-// bringUp takes loaded programs and maps to an open door.
-func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collection, types map[string]ebpf.AttachType) error {
-	if err := k.setControl(bpf.JailControl{Abi: uint32(bpf.JailAbiABI_VERSION), Instance: k.set.number}); err != nil {
-		return err
-	}
-	if err := k.setUnknown(); err != nil {
-		return err
-	}
-	// Policy ids begin anew: what is left of an earlier load would lie.
-	if err := os.RemoveAll(policyDir); err != nil {
-		return err
-	}
-	if err := k.installRoles(opts.Roles); err != nil {
-		return err
-	}
-	if err := checkRenames(coll); err != nil {
-		return err
-	}
-	identify, err := coll.Programs["identify"].Clone()
-	if err != nil {
-		return fmt.Errorf("program identify: %w", err)
-	}
-	k.identify = identify
-	if err := k.installWays(opts.Ways); err != nil {
-		return err
-	}
-	links, err := attach(coll.Programs, types)
-	defer func() {
-		for _, l := range links {
-			_ = l.Close()
+// bringUp takes loaded programs and maps to an open door. Where the door is open already
+// the roles and the ways in stay as they are.
+func (k *Kernel) bringUp(ctx context.Context, opts Options, spec *ebpf.CollectionSpec, coll *ebpf.Collection, closed bool) error {
+	if closed {
+		if err := k.prepare(opts, coll); err != nil {
+			return err
 		}
-	}()
-	if err != nil {
+	}
+	step("prepared")
+	if err := k.attach(spec, coll); err != nil {
 		return err
 	}
-	if err := k.pin(links, coll.Programs); err != nil {
-		return err
-	}
+	step("attached")
 	if err := k.Guard(); err != nil {
 		return err
 	}
 	if err := k.selfTest(ctx); err != nil {
 		return err
 	}
+	step("tested")
 	if err := k.refreshMounts(); err != nil {
 		return err
+	}
+	if !closed {
+		return nil
 	}
 	c, err := k.control()
 	if err != nil {
@@ -245,7 +272,27 @@ func (k *Kernel) bringUp(ctx context.Context, opts Options, coll *ebpf.Collectio
 	if err := k.setControl(c); err != nil {
 		return err
 	}
+	step("opened")
 	return k.tell(bpf.JailEventKindEVENT_LOAD, uint32(len(opts.Roles)))
+}
+
+// prepare fills the maps before the first program is attached.
+func (k *Kernel) prepare(opts Options, coll *ebpf.Collection) error {
+	if err := k.setControl(bpf.JailControl{Abi: uint32(bpf.JailAbiABI_VERSION), Instance: k.set.number}); err != nil {
+		return err
+	}
+	if err := k.setUnknown(); err != nil {
+		return err
+	}
+	if err := k.installRoles(opts.Roles); err != nil {
+		return err
+	}
+	identify, err := coll.Programs["identify"].Clone()
+	if err != nil {
+		return fmt.Errorf("program identify: %w", err)
+	}
+	k.identify = identify
+	return k.installWays(opts.Ways)
 }
 
 // setattrLayout tells the programs where inode_setattr has its dentry: 6.7 put an
@@ -284,22 +331,6 @@ func checkRenames(coll *ebpf.Collection) error {
 	return nil
 }
 
-// attach links every program to its hook, or none.
-func attach(programs map[string]*ebpf.Program, types map[string]ebpf.AttachType) (map[string]link.Link, error) {
-	links := make(map[string]link.Link)
-	for _, name := range slices.Sorted(maps.Keys(programs)) {
-		if programs[name].Type() == ebpf.Syscall {
-			continue
-		}
-		l, err := attachOne(programs[name], types[name])
-		if err != nil {
-			return links, fmt.Errorf("attach %s: %w", name, translate(err))
-		}
-		links[name] = l
-	}
-	return links, nil
-}
-
 func attachOne(prog *ebpf.Program, how ebpf.AttachType) (link.Link, error) {
 	switch how {
 	case ebpf.AttachTraceIter:
@@ -308,24 +339,6 @@ func attachOne(prog *ebpf.Program, how ebpf.AttachType) (link.Link, error) {
 		return link.AttachTracing(link.TracingOptions{Program: prog})
 	}
 	return link.AttachLSM(link.LSMOptions{Program: prog})
-}
-
-func (k *Kernel) pin(links map[string]link.Link, programs map[string]*ebpf.Program) error {
-	if err := k.set.makeDirs(); err != nil {
-		return err
-	}
-	if err := k.pinMaps(k.set); err != nil {
-		return err
-	}
-	if err := pinPrograms(k.set, programs); err != nil {
-		return err
-	}
-	for name, l := range links {
-		if err := l.Pin(filepath.Join(k.set.dir(linksDir), name)); err != nil {
-			return fmt.Errorf("pin link %s: %w", name, translate(err))
-		}
-	}
-	return k.set.markWhole(len(links))
 }
 
 // Open opens what is pinned. [ErrNotLoaded] when nothing is, [ErrABI] when it belongs

@@ -103,7 +103,7 @@ func TestOtherABIIsRefused(t *testing.T) {
 	_ = k2.Close()
 }
 
-func TestInterruptedLoadIsRemovedAndDoneAgain(t *testing.T) {
+func TestInterruptedLoadIsFinished(t *testing.T) {
 	k := testKernel(t)
 	c, err := k.control()
 	if err != nil {
@@ -126,7 +126,7 @@ func TestInterruptedLoadIsRemovedAndDoneAgain(t *testing.T) {
 	}
 }
 
-func TestLostPinIsNotWhole(t *testing.T) {
+func TestLostPinIsNotWholeAndIsMended(t *testing.T) {
 	k := testKernel(t)
 	pin := k.set.dir(linksDir) + "/net_bind"
 	kept, err := link.LoadPinnedLink(pin, nil)
@@ -144,14 +144,26 @@ func TestLostPinIsNotWhole(t *testing.T) {
 	if s.Whole || len(s.Missing) != 1 || s.Missing[0] != "net_bind" {
 		t.Errorf("status %+v, want net_bind missing", s)
 	}
-	if _, err := Load(t.Context(), Options{}); err == nil {
-		t.Error("load took half a set of pins for a whole one")
-	}
-	if err := kept.Pin(pin); err != nil {
+	before, err := kept.Info()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err = k.Status(); err != nil || !s.Whole {
-		t.Errorf("control: %+v, %v", s, err)
+	again, err := Load(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if s, err = again.Status(); err != nil || !s.Whole {
+		t.Errorf("after load: %+v, %v", s, err)
+	}
+	// Two programs on one hook would count everything twice.
+	mended, err := link.LoadPinnedLink(pin, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mended.Close()
+	if after, err := mended.Info(); err != nil || after.ID != before.ID {
+		t.Errorf("link %+v, %v, want the one that was still held, %d", after, err, before.ID)
 	}
 }
 

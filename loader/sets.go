@@ -85,18 +85,38 @@ func pinnedSets() ([]set, error) {
 	}
 	var list []set
 	for _, e := range entries {
-		number, build, _ := strings.Cut(e.Name(), "-")
-		n, err := strconv.ParseUint(number, 10, 16)
-		if err != nil || n == 0 || build == "" {
-			continue
+		if s, ok := parseSet(e.Name()); ok {
+			list = append(list, s)
 		}
-		list = append(list, set{uint32(n), build})
 	}
 	slices.SortFunc(list, func(a, b set) int { return cmp.Compare(a.number, b.number) })
 	if len(list) == 0 {
-		return nil, ErrNotLoaded
+		return nil, notLoaded()
 	}
 	return list, nil
+}
+
+// parseSet is the set with that directory.
+func parseSet(name string) (s set, ok bool) {
+	number, build, _ := strings.Cut(name, "-")
+	n, err := strconv.ParseUint(number, 10, 16)
+	s = set{uint32(n), build}
+	return s, err == nil && n != 0 && build != "" && s.String() == name
+}
+
+// notLoaded is the error where the control block is not pinned: programs may be attached
+// all the same.
+func notLoaded() error {
+	if links, _ := filepath.Glob(linksDir + "/*/*"); len(links) > 0 {
+		return fmt.Errorf("%s: programs are attached, and the map control_block is not pinned: %w", Dir, ErrNotWhole)
+	}
+	return ErrNotLoaded
+}
+
+// pins tells whether the set has pinned a program of that name.
+func (s set) pins(program string) bool {
+	_, err := os.Lstat(filepath.Join(s.dir(progsDir), program))
+	return err == nil
 }
 
 // findSet is the set of that number.
@@ -163,7 +183,7 @@ func open() (*Kernel, error) {
 		break
 	}
 	if k.maps["control_block"] == nil {
-		return nil, ErrNotLoaded
+		return nil, notLoaded()
 	}
 	c, err := k.control()
 	if err == nil {
@@ -215,6 +235,7 @@ func (k *Kernel) pinMaps(s set) error {
 		if err != nil {
 			return fmt.Errorf("pin map %s: %w", name, translate(err))
 		}
+		step("map")
 	}
 	return nil
 }

@@ -24,8 +24,10 @@ type Status struct {
 	Open     bool     `json:"open"`    // enrollment is open
 	Sealed   bool     `json:"sealed"`
 	ABI      uint32   `json:"abi"`
-	Programs []string `json:"programs"`
+	Programs []string `json:"programs"` // that are attached, of the set that acts
+	Pinned   Pinned   `json:"pinned"`
 	Missing  []string `json:"missing"`  // mandatory programs or maps that are not pinned
+	Foreign  []string `json:"foreign"`  // where something is pinned that is not jail's, and why not
 	Lacking  []string `json:"lacking"`  // optional hooks that this kernel lacks
 	Roles    int      `json:"roles"`    // without ad-hoc ones
 	Orphaned []string `json:"orphaned"` // roles that are no longer configured
@@ -36,6 +38,13 @@ type Status struct {
 	Would    uint64   `json:"would_deny"` // let pass by permissive roles
 	Lost     uint64   `json:"lost"`       // events that found the buffer full
 	Faults   uint64   `json:"faults"`     // denied because something could not be read or found
+}
+
+// Pinned counts what is pinned of all sets.
+type Pinned struct {
+	Maps     int `json:"maps"`
+	Programs int `json:"programs"` // that are run and not attached
+	Links    int `json:"links"`
 }
 
 // Status tells what is loaded, attached, pinned and missing.
@@ -59,6 +68,11 @@ func (k *Kernel) Status() (Status, error) {
 	if s.Programs, s.Missing, err = k.pinned(); err != nil {
 		return s, err
 	}
+	found, err := readPins()
+	if err != nil {
+		return s, err
+	}
+	s.Pinned, s.Foreign = found.Pinned, found.Foreign
 	// Whoever holds the lock will tidy up, or just has.
 	if unlock, err := tryLock(); err == nil {
 		err = k.collect(everything)
@@ -100,7 +114,7 @@ func (k *Kernel) Status() (Status, error) {
 			s.Lacking = append(s.Lacking, hook)
 		}
 	}
-	s.Whole = s.Open && len(s.Missing) == 0
+	s.Whole = s.Open && len(s.Missing) == 0 && len(s.Foreign) == 0
 	return s, nil
 }
 
@@ -145,7 +159,10 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 	}
 	chooseVariants(spec)
 	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
-		if spec.Programs[name].Type == ebpf.Syscall { // run once, at load
+		if spec.Programs[name].Type == ebpf.Syscall {
+			if slices.Contains(pinnedPrograms, name) && !k.set.pins(name) {
+				missing = append(missing, name)
+			}
 			continue
 		}
 		if slices.Contains(held, name) {

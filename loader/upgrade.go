@@ -137,20 +137,31 @@ func (s set) whole() bool {
 	return err == nil && want > 0 && len(names) >= want
 }
 
-// attachBeside loads and attaches the set's programs, which do not act yet. Each link is
-// pinned as soon as there is one: what a kill leaves serves the next try. What was pinned
+// attachBeside loads and attaches the set's programs, which do not act yet. What was pinned
 // stays after an error, since nothing is to be detached.
 func (k *Kernel) attachBeside(next set) (err error) {
 	spec, err := programSpec()
 	if err != nil {
 		return err
 	}
-	if err := spec.Variables[bpf.JailVarInstance].Set(next.number); err != nil {
+	own, coll, err := k.loadSet(next, spec)
+	if err != nil {
 		return err
+	}
+	defer coll.Close()
+	defer func() { err = errors.Join(err, own.Close()) }()
+	return own.attach(spec, coll)
+}
+
+// loadSet loads a set's programs with the maps that it has pinned and those that it shares
+// with the set that acts.
+func (k *Kernel) loadSet(next set, spec *ebpf.CollectionSpec) (*Kernel, *ebpf.Collection, error) {
+	if err := spec.Variables[bpf.JailVarInstance].Set(next.number); err != nil {
+		return nil, nil, err
 	}
 	held, err := k.mapsFor(next, spec)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	defer func() {
 		for _, m := range held {
@@ -158,39 +169,47 @@ func (k *Kernel) attachBeside(next set) (err error) {
 		}
 	}()
 	if err := probeError(Probe()); err != nil {
-		return err
+		return nil, nil, err
 	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: held})
 	if err != nil {
-		return fmt.Errorf("programs: %w", translate(err))
+		return nil, nil, fmt.Errorf("programs: %w", translate(err))
 	}
-	defer coll.Close()
 	if err := checkRenames(coll); err != nil {
-		return err
+		coll.Close()
+		return nil, nil, err
 	}
 	step("loaded")
-	if err := next.makeDirs(); err != nil {
+	own := &Kernel{set: next, maps: make(map[string]*ebpf.Map)}
+	for name, m := range coll.Maps {
+		if strings.HasPrefix(name, ".") { // constants: they live with the programs
+			continue
+		}
+		own.maps[name] = m
+		delete(coll.Maps, name)
+	}
+	return own, coll, nil
+}
+
+// attach pins and attaches what the set has not yet. Each link is pinned as soon as there is
+// one: what a kill leaves serves the next try.
+func (k *Kernel) attach(spec *ebpf.CollectionSpec, coll *ebpf.Collection) error {
+	if err := k.set.makeDirs(); err != nil {
 		return err
 	}
-	own := &Kernel{maps: make(map[string]*ebpf.Map)}
-	for name, m := range coll.Maps {
-		if !strings.HasPrefix(name, ".") {
-			own.maps[name] = m
-		}
-	}
-	if err := own.pinMaps(next); err != nil {
+	if err := k.pinMaps(k.set); err != nil {
 		return err
 	}
 	step("maps")
-	if err := pinPrograms(next, coll.Programs); err != nil {
+	if err := pinPrograms(k.set, coll.Programs); err != nil {
 		return err
 	}
 	step("programs")
-	pinned, _, err := next.links()
+	pinned, _, err := k.set.links()
 	if err != nil {
 		return err
 	}
-	types, links := attachTypes(spec), 0
+	links := 0
 	for _, name := range slices.Sorted(maps.Keys(coll.Programs)) {
 		if coll.Programs[name].Type() == ebpf.Syscall {
 			continue
@@ -199,15 +218,17 @@ func (k *Kernel) attachBeside(next set) (err error) {
 		if slices.Contains(pinned, name) {
 			continue
 		}
-		if err := attachAndPin(coll.Programs[name], types[name], filepath.Join(next.dir(linksDir), name)); err != nil {
+		how := spec.Programs[name].AttachType
+		if err := attachAndPin(coll.Programs[name], how, filepath.Join(k.set.dir(linksDir), name)); err != nil {
 			return err
 		}
 		step("link")
 	}
-	if err := own.guardObjects(); err != nil {
+	if err := k.guardObjects(); err != nil {
 		return fmt.Errorf("guard BPF objects: %w", err)
 	}
-	return next.markWhole(links)
+	step("guarded")
+	return k.set.markWhole(links)
 }
 
 func attachAndPin(prog *ebpf.Program, how ebpf.AttachType, path string) error {

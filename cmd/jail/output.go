@@ -175,6 +175,10 @@ func hint(err error) string {
 		return "do it from outside any jail"
 	case errors.Is(err, loader.ErrReader):
 		return "there is one reader at a time (journalctl -t jail, where it is jail-journal.service); jail why shows the latest denials"
+	case errors.Is(err, loader.ErrForeign):
+		return "take away what is not jail's (rm for a pin, rmdir for a directory), or give the directory to root; then: jail load"
+	case errors.Is(err, loader.ErrNotWhole):
+		return "jail load mends what this version loaded, jail upgrade takes over from another"
 	case errors.Is(err, loader.ErrClosed):
 		return "jail status tells what is missing"
 	case errors.Is(err, loader.ErrNotLoaded):

@@ -17,7 +17,7 @@ type statusCmd struct {
 
 // Help is the rest of the help.
 func (statusCmd) Help() string {
-	return `Exit status: 0 when every mandatory program is attached and roles can be entered, otherwise 1. As root only.
+	return `Exit status: 0 when every mandatory program is attached and roles can be entered, otherwise 1: "missing" and "not jail's" say why. "jail load" mends what is missing. As root only.
 
 Examples:
 
@@ -33,7 +33,7 @@ func (c *statusCmd) Run(a *app) error {
 		return err
 	}
 	if c.JSON {
-		for _, list := range []*[]string{&s.Programs, &s.Missing, &s.Lacking, &s.Orphaned} {
+		for _, list := range []*[]string{&s.Programs, &s.Missing, &s.Foreign, &s.Lacking, &s.Orphaned} {
 			*list = append([]string{}, *list...)
 		}
 		s.Inert = append([]uint32{}, s.Inert...)
@@ -82,7 +82,8 @@ func (o *output) printStatus(s loader.Status) {
 		{"enrollment", map[bool]string{true: "open", false: "closed"}[s.Open]},
 		{"sealed", yes(s.Sealed)},
 		{"abi", strconv.Itoa(int(s.ABI))},
-		{"programs", strconv.Itoa(len(s.Programs))},
+		{"attached", fmt.Sprintf("%d programs", len(s.Programs))},
+		{"pinned", fmt.Sprintf("%d maps, %d programs, %d links", s.Pinned.Maps, s.Pinned.Programs, s.Pinned.Links)},
 		{"roles", strconv.Itoa(s.Roles)},
 		{"ad-hoc roles", strconv.Itoa(s.AdHoc)},
 		{"subjects", strconv.Itoa(s.Subjects)},
@@ -101,6 +102,9 @@ func (o *output) printStatus(s loader.Status) {
 	}
 	if len(s.Missing) > 0 {
 		rows = append(rows, [2]string{"missing", strings.Join(s.Missing, ", ")})
+	}
+	if len(s.Foreign) > 0 {
+		rows = append(rows, [2]string{"not jail's", strings.Join(s.Foreign, "; ")})
 	}
 	if len(s.Lacking) > 0 {
 		rows = append(rows, [2]string{"not on this kernel", strings.Join(s.Lacking, ", ")})

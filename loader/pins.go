@@ -1,0 +1,437 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"jail/bpf"
+)
+
+// nameLength is how much of a name the kernel keeps of a map or a program.
+const nameLength = 15
+
+// named tells whether the kernel's name for an object is that of its pin.
+func named(kernel, pin string) bool {
+	cut := func(s string) string { return s[:min(len(s), nameLength)] }
+	return kernel != "" && cut(kernel) == cut(pin)
+}
+
+// pins is what is pinned below [Dir] and was found to be jail's.
+type pins struct {
+	Pinned
+	sets map[set]*pinnedSet
+	// Foreign says of everything else where it is and why it is not jail's.
+	Foreign []string
+}
+
+// pinnedSet is what is pinned of one set.
+type pinnedSet struct {
+	maps  map[string]ebpf.MapID
+	links map[string]pinnedLink
+	used  map[ebpf.MapID]bool // by the programs of its links
+}
+
+type pinnedLink struct {
+	program *ebpf.ProgramInfo
+	id      ebpf.ProgramID
+}
+
+// foreign is nil where everything is jail's.
+func (p *pins) foreign() error {
+	if len(p.Foreign) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", strings.Join(p.Foreign, "; "), ErrForeign)
+}
+
+func (p *pins) refuse(path, why string, args ...any) {
+	p.Foreign = append(p.Foreign, path+": "+fmt.Sprintf(why, args...))
+}
+
+// readPins looks at everything below [Dir]. An error means that it could not look.
+func readPins() (*pins, error) {
+	p := &pins{sets: make(map[set]*pinnedSet)}
+	if _, err := os.Lstat(Dir); errors.Is(err, os.ErrNotExist) {
+		return p, nil
+	}
+	if !p.directory(Dir) {
+		return p, nil
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(Dir, &st); err != nil {
+		return nil, fmt.Errorf("%s: %w", Dir, err)
+	}
+	if st.Type != unix.BPF_FS_MAGIC {
+		p.refuse(Dir, "another file system is mounted there")
+		return p, nil
+	}
+	kinds, err := os.ReadDir(Dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range kinds {
+		of := filepath.Join(Dir, kind.Name())
+		if !slices.Contains([]string{mapsDir, progsDir, linksDir}, of) {
+			p.refuse(of, "unknown")
+			continue
+		}
+		if !p.directory(of) {
+			continue
+		}
+		sets, err := os.ReadDir(of)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range sets {
+			s, ok := parseSet(e.Name())
+			if !ok {
+				p.refuse(filepath.Join(of, e.Name()), "unknown")
+				continue
+			}
+			if p.sets[s] == nil {
+				p.sets[s] = &pinnedSet{maps: make(map[string]ebpf.MapID), links: make(map[string]pinnedLink), used: make(map[ebpf.MapID]bool)}
+			}
+			if err := p.readSet(s, of); err != nil {
+				return nil, err
+			}
+		}
+	}
+	p.checkUse()
+	return p, nil
+}
+
+// directory tells whether there is a directory of root's.
+func (p *pins) directory(path string) bool {
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	switch {
+	case err != nil:
+		p.refuse(path, "%v", err)
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		p.refuse(path, "not a directory")
+	case st.Uid != 0:
+		p.refuse(path, "belongs to uid %d", st.Uid)
+	default:
+		return true
+	}
+	return false
+}
+
+func (p *pins) readSet(s set, of string) error {
+	dir := s.dir(of)
+	if !p.directory(dir) {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var spec *ebpf.CollectionSpec
+	if s.mine() {
+		if spec, err = bpf.LoadJail(); err != nil {
+			return err
+		}
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if st.Uid != 0 {
+			p.refuse(path, "belongs to uid %d", st.Uid)
+			continue
+		}
+		var wrong error
+		switch {
+		case of == progsDir && e.IsDir() && strings.HasPrefix(e.Name(), wholePrefix):
+		case e.IsDir():
+			wrong = errors.New("unknown")
+		case of == mapsDir:
+			wrong = p.readMap(s, e.Name(), path, spec)
+		case of == progsDir:
+			wrong = p.readProgram(e.Name(), path)
+		default:
+			wrong = p.readLink(s, e.Name(), path, spec)
+		}
+		if errors.Is(wrong, unix.ENOMEM) || errors.Is(wrong, unix.EMFILE) || errors.Is(wrong, unix.ENFILE) {
+			return fmt.Errorf("%s: %w", path, wrong)
+		}
+		if wrong != nil {
+			p.refuse(path, "%v", wrong)
+		}
+	}
+	return nil
+}
+
+func (p *pins) readMap(s set, name, path string, spec *ebpf.CollectionSpec) error {
+	m, err := ebpf.LoadPinnedMap(path, nil)
+	if err != nil {
+		return fmt.Errorf("not a map: %w", translate(err))
+	}
+	defer m.Close()
+	info, err := m.Info()
+	if err != nil {
+		return err
+	}
+	if !named(info.Name, name) {
+		return fmt.Errorf("is a map named %q", info.Name)
+	}
+	if spec != nil {
+		want := spec.Maps[name]
+		if want == nil {
+			return errors.New("unknown")
+		}
+		if err := sameLayout(want, m); err != nil {
+			return err
+		}
+	}
+	p.Maps++
+	p.sets[s].maps[name], _ = info.ID()
+	return nil
+}
+
+func (p *pins) readProgram(name, path string) error {
+	prog, err := ebpf.LoadPinnedProgram(path, nil)
+	if err != nil {
+		return fmt.Errorf("not a program: %w", translate(err))
+	}
+	defer prog.Close()
+	info, err := prog.Info()
+	if err != nil {
+		return err
+	}
+	if !named(info.Name, name) || prog.Type() != ebpf.Syscall {
+		return fmt.Errorf("is a program of type %s named %q", prog.Type(), info.Name)
+	}
+	p.Programs++
+	return nil
+}
+
+func (p *pins) readLink(s set, name, path string, spec *ebpf.CollectionSpec) error {
+	l, err := link.LoadPinnedLink(path, nil)
+	if err != nil {
+		return fmt.Errorf("not a link: %w", translate(err))
+	}
+	defer l.Close()
+	id, info, err := programOf(l)
+	if err != nil {
+		return err
+	}
+	if !named(info.Name, name) || info.Type != ebpf.LSM && info.Type != ebpf.Tracing {
+		return fmt.Errorf("links a program of type %s named %q", info.Type, info.Name)
+	}
+	if spec != nil {
+		if want := spec.Programs[name]; want == nil || want.Type != info.Type {
+			return errors.New("unknown")
+		}
+	}
+	p.Links++
+	ps := p.sets[s]
+	ps.links[name] = pinnedLink{program: info, id: id}
+	return nil
+}
+
+// programOf tells what a link calls.
+func programOf(l link.Link) (ebpf.ProgramID, *ebpf.ProgramInfo, error) {
+	info, err := l.Info()
+	if err != nil {
+		return 0, nil, err
+	}
+	prog, err := ebpf.NewProgramFromID(info.Program)
+	if err != nil {
+		return 0, nil, fmt.Errorf("program %d: %w", info.Program, translate(err))
+	}
+	defer prog.Close()
+	about, err := prog.Info()
+	return info.Program, about, err
+}
+
+// checkUse refuses links of programs that share no map with any other pin of their set:
+// somebody else's, of the same names.
+func (p *pins) checkUse() {
+	for s, ps := range p.sets {
+		users := make(map[ebpf.MapID]int)
+		for _, id := range ps.maps {
+			users[id]++
+		}
+		for _, l := range ps.links {
+			ids, _ := l.program.MapIDs()
+			for _, id := range ids {
+				users[id]++
+			}
+		}
+		for name, l := range ps.links {
+			ids, _ := l.program.MapIDs()
+			if len(ids) > 0 && len(ps.links)+len(ps.maps) > 1 && !slices.ContainsFunc(ids, func(id ebpf.MapID) bool { return users[id] > 1 }) {
+				p.refuse(filepath.Join(s.dir(linksDir), name), "program %d uses none of the maps that are pinned with it", l.id)
+				delete(ps.links, name)
+				p.Links--
+				continue
+			}
+			for _, id := range ids {
+				ps.used[id] = true
+			}
+		}
+	}
+}
+
+// linked tells whether any program of any set is attached.
+func (p *pins) linked() bool {
+	for _, ps := range p.sets {
+		if len(ps.links) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// takeOver makes the directory, which may have been there, root's alone.
+func takeOver() error {
+	err := os.Mkdir(Dir, 0o700)
+	if errors.Is(err, os.ErrExist) {
+		err = os.Chmod(Dir, 0o700)
+	}
+	return err
+}
+
+// restore pins again what only lost its pin: maps that the attached programs use, and links
+// that somebody still holds.
+func (p *pins) restore() error {
+	names, err := mapNames()
+	if err != nil {
+		return err
+	}
+	for s, ps := range p.sets {
+		if len(ps.links) == 0 {
+			continue
+		}
+		if err := s.makeDirs(); err != nil {
+			return err
+		}
+		for id := range ps.used {
+			if err := ps.restoreMap(s, id, names); err != nil {
+				return err
+			}
+		}
+		if err := ps.restoreLinks(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mapNames lists this build's maps by the kernel's names for them.
+func mapNames() (map[string]string, error) {
+	spec, err := bpf.LoadJail()
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]string)
+	for name := range spec.Maps {
+		if !strings.HasPrefix(name, ".") {
+			names[name[:min(len(name), nameLength)]] = name
+		}
+	}
+	return names, nil
+}
+
+func (ps *pinnedSet) restoreMap(s set, id ebpf.MapID, names map[string]string) error {
+	m, err := ebpf.NewMapFromID(id)
+	if err != nil {
+		return fmt.Errorf("map %d: %w", id, translate(err))
+	}
+	defer m.Close()
+	info, err := m.Info()
+	if err != nil {
+		return err
+	}
+	if strings.Contains(info.Name, ".") { // constants: they live with the programs
+		return nil
+	}
+	name := names[info.Name]
+	if name == "" {
+		name = info.Name // of another version
+	}
+	if _, pinned := ps.maps[name]; pinned {
+		return nil
+	}
+	if err := m.Pin(filepath.Join(s.dir(mapsDir), name)); err != nil {
+		return fmt.Errorf("pin map %s: %w", name, translate(err))
+	}
+	ps.maps[name] = id
+	step("restored")
+	return nil
+}
+
+// restoreLinks finds links of the set that are attached and no longer pinned: another
+// program on their hook would count everything twice.
+func (ps *pinnedSet) restoreLinks(s set) error {
+	constants := make(map[ebpf.MapID]bool) // each set, and each try to attach one, has its own
+	for id := range ps.used {
+		if m, err := ebpf.NewMapFromID(id); err == nil {
+			if info, err := m.Info(); err == nil && strings.Contains(info.Name, ".") {
+				constants[id] = true
+			}
+			_ = m.Close()
+		}
+	}
+	held := make(map[ebpf.ProgramID]bool)
+	for _, l := range ps.links {
+		held[l.id] = true
+	}
+	it := new(link.Iterator)
+	defer it.Close()
+	for it.Next() {
+		if it.Link == nil {
+			continue
+		}
+		info, err := it.Link.Info()
+		if err != nil || held[info.Program] || info.Program == 0 {
+			continue
+		}
+		id, program, err := programOf(it.Link)
+		if err != nil { // it may just have gone
+			continue
+		}
+		ids, _ := program.MapIDs()
+		if !slices.ContainsFunc(ids, func(id ebpf.MapID) bool { return constants[id] }) {
+			continue
+		}
+		name := program.Name
+		if err := it.Link.Pin(filepath.Join(s.dir(linksDir), name)); err != nil {
+			return fmt.Errorf("pin link %s: %w", name, translate(err))
+		}
+		ps.links[name] = pinnedLink{program: program, id: id}
+	}
+	if err := it.Err(); err != nil && !errors.Is(err, os.ErrPermission) { // another's, guarded as ours are
+		return fmt.Errorf("links that are attached: %w", err)
+	}
+	return nil
+}
+
+// sameTags refuses to mend a set whose pins hold other programs than this build's.
+func (ps *pinnedSet) sameTags(s set, programs map[string]*ebpf.Program) error {
+	for name, l := range ps.links {
+		prog := programs[name]
+		if prog == nil {
+			continue
+		}
+		info, err := prog.Info()
+		if err != nil {
+			return fmt.Errorf("program %s: %w", name, err)
+		}
+		if info.Tag != l.program.Tag {
+			return fmt.Errorf("%s: program %d has the tag %s, not %s: %w", filepath.Join(s.dir(linksDir), name), l.id, l.program.Tag, info.Tag, ErrForeign)
+		}
+	}
+	return nil
+}
