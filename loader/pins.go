@@ -294,11 +294,11 @@ func (p *pins) linked() bool {
 	return false
 }
 
-// takeOver makes the directory, which may have been there, root's alone.
+// takeOver closes the directory, where there is one, to everyone but root.
 func takeOver() error {
-	err := os.Mkdir(Dir, 0o700)
-	if errors.Is(err, os.ErrExist) {
-		err = os.Chmod(Dir, 0o700)
+	err := os.Chmod(Dir, 0o700)
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
 	}
 	return err
 }

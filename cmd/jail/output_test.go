@@ -154,9 +154,9 @@ func TestSubjectsAreListed(t *testing.T) {
 func TestStatusIsPrinted(t *testing.T) {
 	o := &output{}
 	got, _ := printed(t, o, func() {
-		o.printStatus(loader.Status{Loaded: true, Open: true, ABI: 1, Programs: []string{"a", "b"}, Missing: []string{"c"}, Roles: 7})
+		o.printStatus(loader.Status{Loaded: true, Open: true, ABI: 1, Programs: []string{"a", "b"}, Missing: []string{"c"}, Roles: 7, Foreign: []string{"/d/x: unknown"}})
 	})
-	for _, line := range []string{"loaded: yes\n", "whole: no\n", "enrollment: open\n", "programs: 2\n", "missing: c\n", "roles: 7\n"} {
+	for _, line := range []string{"loaded: yes\n", "whole: no\n", "enrollment: open\n", "attached: 2 programs\n", "not jail's: /d/x: unknown\n", "missing: c\n", "roles: 7\n"} {
 		if !strings.Contains(got, line) {
 			t.Errorf("no %q in\n%s", line, got)
 		}
