@@ -96,6 +96,9 @@ func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	if err == nil {
 		_ = k.Close()
 	}
+	if err := probeError(Probe()); err != nil {
+		return nil, err
+	}
 	if found.linked() {
 		return mend(ctx, opts, found)
 	}

@@ -140,6 +140,9 @@ func (s set) whole() bool {
 // attachBeside loads and attaches the set's programs, which do not act yet. What was pinned
 // stays after an error, since nothing is to be detached.
 func (k *Kernel) attachBeside(next set) (err error) {
+	if err := probeError(Probe()); err != nil {
+		return err
+	}
 	spec, err := programSpec()
 	if err != nil {
 		return err
@@ -168,9 +171,6 @@ func (k *Kernel) loadSet(next set, spec *ebpf.CollectionSpec) (*Kernel, *ebpf.Co
 			_ = m.Close()
 		}
 	}()
-	if err := probeError(Probe()); err != nil {
-		return nil, nil, err
-	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: held})
 	if err != nil {
 		return nil, nil, fmt.Errorf("programs: %w", translate(err))
