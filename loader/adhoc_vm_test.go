@@ -24,10 +24,12 @@ import (
 )
 
 // Children of these tests are the test binary itself, told what to do by childEnv; killEnv
-// names a step, and how often to pass it, at which the child ends itself by SIGKILL.
+// names a step, and how often to pass it, at which the child ends itself by SIGKILL; or, with
+// ":readonly" after them, makes the bpf file system read-only.
 const (
 	childEnv = "JAIL_TEST_CHILD"
 	killEnv  = "JAIL_TEST_KILL"
+	limitEnv = "JAIL_TEST_NOFILE"
 )
 
 func init() {
@@ -42,11 +44,16 @@ func init() {
 
 func adHocChild(mode string) error {
 	if at, times, ok := strings.Cut(os.Getenv(killEnv), ":"); ok {
+		times, action, _ := strings.Cut(times, ":")
 		left := 0
 		_, _ = fmt.Sscan(times, &left)
 		step = func(name string) {
 			if name == at {
-				if left--; left <= 0 {
+				if left--; left == 0 && action == "readonly" {
+					if err := remount(unix.MS_RDONLY); err != nil {
+						panic(err)
+					}
+				} else if left == 0 {
 					_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 					select {}
 				}
@@ -65,6 +72,13 @@ func adHocChild(mode string) error {
 	case "upgrade", "status":
 		return upgradeChild(mode)
 	case "load":
+		if limit := os.Getenv(limitEnv); limit != "" {
+			var n uint64
+			_, _ = fmt.Sscan(limit, &n)
+			if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+				return err
+			}
+		}
 		k, err := Load(context.Background(), Options{Roles: profiles.Builtins().Roles()})
 		if err == nil {
 			err = k.Close()
