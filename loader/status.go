@@ -40,6 +40,9 @@ type Status struct {
 	Faults   uint64   `json:"faults"`     // denied because something could not be read or found
 }
 
+// missingMap begins what Status.Missing says of a map.
+const missingMap = "map "
+
 // Pinned counts what is pinned of all sets.
 type Pinned struct {
 	Maps     int `json:"maps"`
@@ -73,6 +76,9 @@ func (k *Kernel) Status() (Status, error) {
 		return s, err
 	}
 	s.Pinned, s.Foreign = found.Pinned, found.Foreign
+	if slices.ContainsFunc(s.Missing, func(name string) bool { return strings.HasPrefix(name, missingMap) }) {
+		return s, nil // the rest could not be read
+	}
 	// Whoever holds the lock will tidy up, or just has.
 	if unlock, err := tryLock(); err == nil {
 		err = k.collect(everything)
@@ -173,7 +179,7 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 	}
 	for name := range spec.Maps {
 		if !strings.HasPrefix(name, ".") && k.maps[name] == nil {
-			missing = append(missing, "map "+name)
+			missing = append(missing, missingMap+name)
 		}
 	}
 	return programs, missing, nil
