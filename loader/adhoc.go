@@ -51,7 +51,7 @@ func (k *Kernel) MakeAdHoc(roles []*profiles.Role, vars map[string]string) (*AdH
 		return nil, err
 	}
 	mounts := atomic.LoadUint64(&s.control.Mounts)
-	list, err := compileAll(roles, vars)
+	list, err := compileAll(k.refer(), roles, vars)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (k *Kernel) MakeAdHocFor(uid uint32, rules *profiles.AdHoc) (*AdHoc, error)
 		return nil, err
 	}
 	mounts := atomic.LoadUint64(&s.control.Mounts)
-	env, err := environment()
+	env, err := environment(k.refer())
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (s *shared) countAdHoc(name string) (own, all int) {
 // unfollowed follows symbolic links only in the paths of the rule set `runtime`, which every
 // role of rules alone has; all others it leads to the mount that stands for theirs.
 func unfollowed(resolve func(string) (string, error)) (func(string) (string, error), error) {
-	table, err := os.ReadFile(mountTablePath)
+	table, err := os.ReadFile(processOne.mounts())
 	if err != nil {
 		return nil, fmt.Errorf("mount table of pid 1: %w", err)
 	}

@@ -33,7 +33,7 @@ func (k *Kernel) Diff(roles []*profiles.Role) ([]RoleChange, error) {
 	if err := s.checkIdentity(roles); err != nil {
 		return nil, err
 	}
-	list, err := compileAll(roles, nil)
+	list, err := compileAll(k.refer(), roles, nil)
 	if err != nil {
 		return nil, err
 	}

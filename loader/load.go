@@ -45,6 +45,7 @@ var lastDetached = []string{"enroll_stage", "enroll_stage_v2", "exec_check", "en
 type Kernel struct {
 	set      set // that acts
 	maps     map[string]*ebpf.Map
+	early    bool          // it is loaded in an initramfs; see [reference]
 	sharing  sync.Mutex    // of the next
 	shared   *shared       // nil: not mapped yet
 	identify *ebpf.Program // this and stampEnd: nil until it is needed
@@ -59,6 +60,10 @@ type Options struct {
 	MaxDomains uint32
 	// Ways are the ways in besides jail run.
 	Ways Ways
+	// Early waits for nothing: what it needs of file systems it mounts itself. Where the
+	// root is another than that of process 1, the load is one in an initramfs, before the
+	// root switches: paths mean what they will mean then.
+	Early bool
 }
 
 // Load probes, loads, attaches and pins, all or nothing; runs the self-test; and only
@@ -67,6 +72,11 @@ type Options struct {
 // anew beside the ones that are there, with the same maps: no subject is let go.
 // [ErrForeign] where what is pinned is not jail's; nothing has changed then.
 func Load(ctx context.Context, opts Options) (*Kernel, error) {
+	if opts.Early {
+		if err := mountNeeded(); err != nil {
+			return nil, err
+		}
+	}
 	unlock, err := lock()
 	if err != nil {
 		return nil, err
@@ -151,7 +161,12 @@ func mend(ctx context.Context, opts Options, found *pins) (*Kernel, error) {
 		return nil, err
 	}
 	defer coll.Close()
-	err = found.sets[old.set].sameTags(old.set, coll.Programs)
+	if opts.Early {
+		k.early, err = anotherRoot()
+	}
+	if err == nil {
+		err = found.sets[old.set].sameTags(old.set, coll.Programs)
+	}
 	if err == nil && c.Door == 0 {
 		err = k.collect(everything)
 	}
@@ -218,8 +233,13 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 		return nil, err
 	}
 	defer coll.Close()
-	// Policy ids begin anew: what is left of an earlier load would lie.
-	if err = os.RemoveAll(policyDir); err == nil {
+	if opts.Early {
+		k.early, err = anotherRoot()
+	}
+	if err == nil { // policy ids begin anew: what is left of an earlier load would lie
+		err = os.RemoveAll(policyDir)
+	}
+	if err == nil {
 		err = k.bringUp(ctx, opts, spec, coll, true)
 	}
 	if err != nil {

@@ -17,8 +17,42 @@ import (
 	"jail/profiles"
 )
 
-// referenceRoot is the root directory of the reference mount namespace.
-const referenceRoot = "/proc/1/root"
+// reference is the process, by its directory, whose root directory and mounts say what a
+// path means.
+type reference string
+
+const (
+	processOne reference = "/proc/1"
+	// itself is this process where its root is the one that process 1 is about to have.
+	itself reference = "/proc/self"
+)
+
+// root is the reference's root directory.
+func (r reference) root() string { return string(r) + "/root" }
+
+// mounts is its mount table, as a file.
+func (r reference) mounts() string { return string(r) + "/mountinfo" }
+
+// refer is the reference of this Kernel: [itself] in an early load, else process 1.
+func (k *Kernel) refer() reference {
+	if k.early {
+		return itself
+	}
+	return processOne
+}
+
+// anotherRoot tells whether process 1 has another root than this process: that of an
+// initramfs.
+func anotherRoot() (bool, error) {
+	var own, first unix.Stat_t
+	if err := unix.Stat("/", &own); err != nil {
+		return false, err
+	}
+	if err := unix.Stat(processOne.root()+"/.", &first); err != nil {
+		return false, fmt.Errorf("root of process 1: %w", err)
+	}
+	return own.Dev != first.Dev || own.Ino != first.Ino, nil
+}
 
 // byType are the file systems that the kernel part judges by their type, wherever
 // they are mounted, so their devices need no entry.
@@ -58,7 +92,6 @@ func (t mountTable) winners() map[uint32]*mountinfo.Info {
 func (t mountTable) environment() profiles.Env {
 	env := profiles.Env{
 		Magic: profiles.DefaultMagic(), CharDevices: profiles.DefaultCharDevices(),
-		Resolve: t.resolve,
 	}
 	for _, m := range t {
 		if !byType[m.FSType] {
@@ -68,10 +101,10 @@ func (t mountTable) environment() profiles.Env {
 	return env
 }
 
-// resolve gives the canonical path of a path as PID 1 sees it: symlinks followed, and
+// resolve gives the canonical path of a path below a root directory: symlinks followed, and
 // a bind mount led back to the tree behind it. What does not exist yet stays as it is.
-func (t mountTable) resolve(name string) (string, error) {
-	real, err := followLinks(referenceRoot, name)
+func (t mountTable) resolve(root, name string) (string, error) {
+	real, err := followLinks(root, name)
 	if err != nil {
 		return "", err
 	}
@@ -152,9 +185,6 @@ func followLinks(root, name string) (string, error) {
 	return done, nil
 }
 
-// mountTablePath is the reference mount table.
-const mountTablePath = "/proc/1/mountinfo"
-
 // RefreshMounts gives every loaded policy the start states of file systems that were
 // mounted, moved or unmounted since the last time; where the mount table is unchanged it
 // does nothing. Of a file system that is mounted in part only (a btrfs subvolume), a
@@ -179,7 +209,7 @@ func (k *Kernel) refreshMounts() error {
 	if err != nil || atomic.LoadUint64(&s.control.Mounts) == now {
 		return err
 	}
-	raw, err := os.ReadFile(mountTablePath)
+	raw, err := os.ReadFile(k.refer().mounts())
 	if err != nil {
 		return fmt.Errorf("mount table of pid 1: %w", err)
 	}

@@ -123,6 +123,29 @@ func probeHooks() Prerequisite {
 	return p
 }
 
+// mountNeeded mounts what a load reads and writes where nobody has done it yet.
+func mountNeeded() error {
+	for _, m := range []struct {
+		fstype, dir, options string
+		magic                uint32
+	}{
+		{"securityfs", "/sys/kernel/security", "", unix.SECURITYFS_MAGIC},
+		{"bpf", bpffs, "mode=700", unix.BPF_FS_MAGIC},
+	} {
+		var st unix.Statfs_t
+		if err := unix.Statfs(m.dir, &st); err != nil {
+			return fmt.Errorf("%s: %w", m.dir, err)
+		}
+		if uint32(st.Type) == m.magic {
+			continue
+		}
+		if err := unix.Mount(m.fstype, m.dir, m.fstype, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, m.options); err != nil {
+			return fmt.Errorf("mount %s on %s: %w", m.fstype, m.dir, err)
+		}
+	}
+	return nil
+}
+
 func probeBPFFS() Prerequisite {
 	p := Prerequisite{Name: "bpffs", Want: "a bpf file system on " + bpffs, Have: bpffs, Fix: "mount -t bpf bpf " + bpffs}
 	var st unix.Statfs_t

@@ -68,7 +68,7 @@ func (k *Kernel) installRoles(roles []*profiles.Role) error {
 	if err := s.checkIdentity(roles); err != nil {
 		return err
 	}
-	list, err := compileAll(roles, nil)
+	list, err := compileAll(k.refer(), roles, nil)
 	if err != nil {
 		return err
 	}
@@ -139,8 +139,8 @@ type compiled struct {
 	policy *profiles.Policy
 }
 
-func compileAll(roles []*profiles.Role, vars map[string]string) ([]compiled, error) {
-	env, err := environment()
+func compileAll(of reference, roles []*profiles.Role, vars map[string]string) ([]compiled, error) {
+	env, err := environment(of)
 	if err != nil {
 		return nil, err
 	}
@@ -682,8 +682,8 @@ func (k *Kernel) roleNames() (map[uint32]string, error) {
 // Environment is what compiling needs to know of this machine. Where process 1 may not be
 // looked at, that is, without root, the caller's own mounts stand for its.
 func Environment() (profiles.Env, error) {
-	env, err := environment()
-	if err == nil && unix.Access(referenceRoot+"/.", unix.X_OK) == nil {
+	env, err := environment(processOne)
+	if err == nil && unix.Access(processOne.root()+"/.", unix.X_OK) == nil {
 		return env, nil
 	}
 	table, err := os.ReadFile("/proc/self/mountinfo")
@@ -699,11 +699,11 @@ func Environment() (profiles.Env, error) {
 	return env, nil
 }
 
-// environment is that as process 1 sees it.
-func environment() (profiles.Env, error) {
-	table, err := os.ReadFile("/proc/1/mountinfo")
+// environment is that as the reference sees it.
+func environment(of reference) (profiles.Env, error) {
+	table, err := os.ReadFile(of.mounts())
 	if err != nil {
-		return profiles.Env{}, fmt.Errorf("mount table of pid 1: %w", err)
+		return profiles.Env{}, fmt.Errorf("mount table: %w", err)
 	}
 	mounts, err := parseMounts(table)
 	if err != nil {
@@ -711,7 +711,8 @@ func environment() (profiles.Env, error) {
 	}
 	env := mounts.environment()
 	env.Account = account
-	env.Resolvers, env.ResolverSockets, err = resolvers(referenceRoot)
+	env.Resolve = func(name string) (string, error) { return mounts.resolve(of.root(), name) }
+	env.Resolvers, env.ResolverSockets, err = resolvers(of.root())
 	return env, err
 }
 

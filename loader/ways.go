@@ -206,7 +206,7 @@ func (k *Kernel) installPaths(list []PathEntrance) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	compiled, err := compileAll([]*profiles.Role{role}, nil)
+	compiled, err := compileAll(k.refer(), []*profiles.Role{role}, nil)
 	if err != nil {
 		return 0, fmt.Errorf("table of executables: %w", err)
 	}
