@@ -65,6 +65,9 @@ endif
 	install -D -m 0644 scripts/systemd/jail-load.service $(DESTDIR)/usr/lib/systemd/system/jail-load.service
 	install -D -m 0644 scripts/systemd/jail-journal.service $(DESTDIR)/usr/lib/systemd/system/jail-journal.service
 	install -D -m 0644 scripts/systemd/jail.catalog $(DESTDIR)/usr/lib/systemd/catalog/jail.catalog
+	install -D -m 0755 scripts/initramfs/jail-load $(DESTDIR)/usr/share/initramfs-tools/scripts/init-bottom/jail
+	install -D -m 0755 scripts/initramfs/jail-load $(DESTDIR)/usr/lib/dracut/modules.d/90jail/jail-load.sh
+	install -D -m 0755 scripts/initramfs/dracut/module-setup.sh $(DESTDIR)/usr/lib/dracut/modules.d/90jail/module-setup.sh
 	install -D -m 0644 cmd/jail/man/jail.1 $(DESTDIR)/usr/share/man/man1/jail.1
 	install -D -m 0644 cmd/jail/man/jail.toml.5 $(DESTDIR)/usr/share/man/man5/jail.toml.5
 	install -d -m 0755 $(DESTDIR)/etc/jail/roles.d

@@ -72,6 +72,10 @@ END {
 	for (i = 1; i <= nstarts; i++)
 		printf format, starts[i], value["start-root", starts[i]], value["start-user", starts[i]], value["start-setuid", starts[i]]
 
+	print "\nAdded to a boot, in guest instructions"
+	printf "%-52s %12s\n", "jail load --early", value["boot", "load"]
+	printf "%-52s %12s\n", "the same where the initramfs has loaded", value["boot", "load again"]
+
 	print "\nNetwork operations, jailed under 10,000 rules, to nothing\n"
 	for (i = 1; i <= nmany; i++)
 		printf "%-32s %9s %8s\n", many[i], value["many", many[i]], ratio("many", many[i])

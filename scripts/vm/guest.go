@@ -26,10 +26,12 @@ type guestConfig struct {
 	Env     []string
 	Root    bool // switch to the file system on the disk
 	Systemd bool // and let systemd run there
-	Out     bool // send outPath at the end
-	Shell   bool // on the console, with job control
-	Term    string
-	Size    winsize
+	// Initramfs: run scriptPath before the switch.
+	Initramfs bool
+	Out       bool // send outPath at the end
+	Shell     bool // on the console, with job control
+	Term      string
+	Size      winsize
 }
 
 // guestResult is what the guest tells the host at the end, as one line of JSON.
@@ -44,10 +46,11 @@ type guestResult struct {
 const (
 	configPath  = "/vm/.config.json"
 	modulesPath = "/vm/.modules"
-	initPath    = "/vm/.init" // this program, for systemd
-	overlayPath = "/overlay"  // goes onto the root file system
-	workPath    = "/vm"       // working folder of the command, and where it is
-	outPath     = "/vm/out"   // comes back to the host with -out
+	initPath    = "/vm/.init"   // this program, for systemd
+	scriptPath  = "/vm/.script" // of the initramfs
+	overlayPath = "/overlay"    // goes onto the root file system
+	workPath    = "/vm"         // working folder of the command, and where it is
+	outPath     = "/vm/out"     // comes back to the host with -out
 )
 
 // Ports of the virtio serial device.
@@ -98,7 +101,7 @@ func guestBoot() error {
 		return err
 	}
 	if config.Root {
-		if err := switchRoot(); err != nil {
+		if err := switchRoot(config.Initramfs); err != nil {
 			return err
 		}
 	}
@@ -140,11 +143,28 @@ func mountAll(mounts []fsMount) error {
 			// /sys has the kernel's folders only
 			return err
 		}
+		if isMounted(m) { // by the script of the initramfs
+			continue
+		}
 		if err := syscall.Mount(m.fstype, m.dir, m.fstype, 0, m.options); err != nil && !errors.Is(err, syscall.EBUSY) {
 			return fmt.Errorf("mount %s on %s: %w", m.fstype, m.dir, err)
 		}
 	}
 	return nil
+}
+
+// isMounted tells whether there is such a file system already; a second one would hide it.
+func isMounted(m fsMount) bool {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 2 && f[1] == m.dir && f[2] == m.fstype {
+			return true
+		}
+	}
+	return false
 }
 
 func readJSON(path string, v any) error {
@@ -184,7 +204,7 @@ func loadModule(path string) error {
 }
 
 // switchRoot makes the disk the root, after copying the overlay onto it and freeing the initramfs.
-func switchRoot() error {
+func switchRoot(initramfs bool) error {
 	const disk, root = "/dev/vda", "/newroot"
 	if err := os.Mkdir(root, 0o755); err != nil {
 		return err
@@ -203,7 +223,14 @@ func switchRoot() error {
 			return err
 		}
 	}
-	for _, dir := range []string{"/dev", "/proc", "/sys"} {
+	moved := []string{"/dev", "/proc", "/sys"}
+	if initramfs {
+		moved = append(moved, "/run")
+		if err := runInitramfs(root); err != nil {
+			return err
+		}
+	}
+	for _, dir := range moved {
 		if err := syscall.Mount(dir, root+dir, "", syscall.MS_MOVE, ""); err != nil {
 			return fmt.Errorf("move %s: %w", dir, err)
 		}
@@ -218,6 +245,20 @@ func switchRoot() error {
 		return err
 	}
 	return os.Chdir("/")
+}
+
+// runInitramfs runs the script as initramfs-tools runs those of init-bottom.
+func runInitramfs(root string) error {
+	if err := mountAll([]fsMount{{"tmpfs", "/run", "mode=755"}}); err != nil {
+		return err
+	}
+	cmd := exec.Command("/bin/sh", scriptPath)
+	cmd.Env = []string{"PATH=/sbin:/usr/sbin:/bin:/usr/bin", "rootmnt=" + root}
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("the script of the initramfs: %w", err)
+	}
+	return nil
 }
 
 // waitFor waits until a device is there; drivers make it some time after they were loaded.

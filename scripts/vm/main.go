@@ -141,6 +141,7 @@ func parseOptions(specs []kernelSpec, name string, args []string) (options, erro
 	flags.StringVar(&kernelName, "kernel", "6.18", "`NAME` of a kernel in scripts/kernels.txt")
 	flags.BoolVar(&o.root, "root", false, "run in a Debian root file system instead of busybox's")
 	flags.BoolVar(&o.systemd, "systemd", false, "boot systemd there first (means -root)")
+	flags.StringVar(&o.initramfs, "initramfs", "", "run the host's script `FILE` before the root is switched, as an initramfs does (means -root)")
 	flags.BoolVar(&o.in, "in", false, "CMD is in the guest: a path, or a name looked up in PATH")
 	flags.Func("file", "copy a file or folder into the guest: `HOST=GUEST`; may be repeated", func(s string) error {
 		host, guest, ok := strings.Cut(s, "=")
@@ -172,7 +173,7 @@ func parseOptions(specs []kernelSpec, name string, args []string) (options, erro
 	}
 	o.cmd = flags.Args()
 	o.modules = strings.FieldsFunc(modules, func(r rune) bool { return r == ',' })
-	o.root = o.root || o.systemd
+	o.root = o.root || o.systemd || o.initramfs != ""
 	if o.icount {
 		o.cpus = 1
 	}

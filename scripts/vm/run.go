@@ -24,20 +24,22 @@ type options struct {
 	root    bool
 	systemd bool
 	shell   bool
-	in      bool       // the command is in the guest already
-	files   []hostFile // to be copied into the guest
-	env     []string   // K=V
-	modules []string
-	append  string // to the kernel's command line
-	lsm     string
-	mem     int
-	cpus    int
-	cpu     string // QEMU's model
-	icount  bool
-	timeout time.Duration // 0 for none
-	out     string        // folder on the host for the guest's outPath
-	verbose bool
-	cmd     []string
+	// initramfs is a script that runs before the root is switched.
+	initramfs string
+	in        bool       // the command is in the guest already
+	files     []hostFile // to be copied into the guest
+	env       []string   // K=V
+	modules   []string
+	append    string // to the kernel's command line
+	lsm       string
+	mem       int
+	cpus      int
+	cpu       string // QEMU's model
+	icount    bool
+	timeout   time.Duration // 0 for none
+	out       string        // folder on the host for the guest's outPath
+	verbose   bool
+	cmd       []string
 }
 
 type hostFile struct{ host, guest string }
@@ -290,7 +292,7 @@ func fillInitramfs(w *cpioWriter, t tools, k kernel, o options) error {
 
 	config := guestConfig{
 		Cmd: o.cmd, Env: o.env, Root: o.root, Systemd: o.systemd,
-		Out: o.out != "", Shell: o.shell,
+		Out: o.out != "", Shell: o.shell, Initramfs: o.initramfs != "",
 	}
 	if o.shell {
 		config.Term, config.Size = os.Getenv("TERM"), terminalSize()
@@ -330,7 +332,12 @@ func fillInitramfs(w *cpioWriter, t tools, k kernel, o options) error {
 			return err
 		}
 	}
-	if o.root {
+	if o.initramfs != "" {
+		if err := w.tree(o.initramfs, scriptPath); err != nil {
+			return err
+		}
+	}
+	if o.root && o.initramfs == "" {
 		return nil
 	}
 	return fillBusybox(w, t)
