@@ -37,6 +37,7 @@ func TestLoadGoesOnFromAKillAtAnyStep(t *testing.T) {
 		"flip:2", "map:9", "programs:1", "unpinned:1", "link:30", "guarded:1", "tested:1",
 	} {
 		killLoad(t, at)
+		t.Logf("killed at %s", at)
 		k, err := Open()
 		switch {
 		case errors.Is(err, ErrNotLoaded), errors.Is(err, ErrNotWhole):
