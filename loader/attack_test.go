@@ -23,7 +23,8 @@ type attack struct {
 	controlRole string   // role of the allowed control; empty: role
 	expect      unix.Errno
 	as          []string
-	tree        bool // it needs the tree of files
+	tree        bool   // it needs the tree of files
+	descriptor  string // a file that it has open as descriptor 3, whatever the jail
 }
 
 func readAttacks(t *testing.T) []attack {
@@ -72,6 +73,8 @@ func parseAttack(name, text string) (attack, error) {
 			a.controlRole = value
 		case "tree":
 			a.tree = value == "yes"
+		case "descriptor":
+			a.descriptor = value
 		case "as":
 			a.as = strings.Split(value, ",")
 		case "expect":

@@ -44,6 +44,14 @@ func (a attack) run(t *testing.T, as string, role uint32, args []string) int {
 	cmd.WaitDelay = 10 * time.Second // a child that the attack left must not hold the row
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
+	if a.descriptor != "" {
+		f, err := os.Open(a.descriptor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		cmd.ExtraFiles = []*os.File{f}
+	}
 	if as == "user" {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}}
 	}
@@ -74,47 +82,55 @@ func TestAttacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	attacks := readAttacks(t)
 	serveDescriptors(t)
 	keepReading(t)
+	mountFileSystems(t)
 	k := testKernel(t)
 	outsideSockets(t) // first: a role's devices are those that are there
 	if err := k.InstallRoles(set.Roles()); err != nil {
 		t.Fatal(err)
 	}
 	prepareAttacks(t)
+	prepareHelpers(t, set)
 	release := kernelRelease(t)
-	for _, a := range readAttacks(t) {
+	for _, a := range attacks {
 		for _, as := range a.as {
-			role, ok := set.ByName(a.role)
-			if !ok {
-				t.Fatalf("%s: no role %q", a.name, a.role)
-			}
-			jailed := a.run(t, as, role.ID, a.args)
-			row := fmt.Sprintf("attack %-4s %-22s %-8s %-5s jailed=%-7s", a.id, a.name, release, as, status(jailed))
-			good := jailed == int(a.expect)
-			unjailed := a.run(t, as, 0, a.args)
-			good = good && unjailed == 0
-			row += " unjailed=" + status(unjailed)
-			if a.expect != 0 {
-				controlRole, args := role, a.args
-				if a.controlRole != "" {
-					if controlRole, ok = set.ByName(a.controlRole); !ok {
-						t.Fatalf("%s: no role %q", a.name, a.controlRole)
-					}
-				}
-				if a.control != nil {
-					args = a.control
-				}
-				control := a.run(t, as, controlRole.ID, args)
-				good = good && control == 0
-				row += " control=" + status(control)
-			}
-			if !good {
-				t.Errorf("%s: want jailed=%s, the rest ok", row, status(int(a.expect)))
-			}
-			fmt.Printf("%s %s\n", row, map[bool]string{true: "pass", false: "FAIL"}[good])
+			t.Run(a.name+"/"+as, func(t *testing.T) { a.judge(t, as, release, set) })
 		}
 	}
+}
+
+// judge runs an attack the three times and prints its row.
+func (a attack) judge(t *testing.T, as, release string, set *profiles.Set) {
+	role, ok := set.ByName(a.role)
+	if !ok {
+		t.Fatalf("%s: no role %q", a.name, a.role)
+	}
+	jailed := a.run(t, as, role.ID, a.args)
+	row := fmt.Sprintf("attack %-4s %-22s %-8s %-5s jailed=%-7s", a.id, a.name, release, as, status(jailed))
+	good := jailed == int(a.expect)
+	unjailed := a.run(t, as, 0, a.args)
+	good = good && unjailed == 0
+	row += " unjailed=" + status(unjailed)
+	if a.expect != 0 {
+		controlRole, args := role, a.args
+		if a.controlRole != "" {
+			if controlRole, ok = set.ByName(a.controlRole); !ok {
+				t.Fatalf("%s: no role %q", a.name, a.controlRole)
+			}
+		}
+		if a.control != nil {
+			args = a.control
+		}
+		control := a.run(t, as, controlRole.ID, args)
+		good = good && control == 0
+		row += " control=" + status(control)
+	}
+	if !good {
+		t.Errorf("%s: want jailed=%s, the rest ok", row, status(int(a.expect)))
+	}
+	fmt.Printf("%s %s\n", row, map[bool]string{true: "pass", false: "FAIL"}[good])
 }
 
 // prepareAttacks makes what attacks are made on.

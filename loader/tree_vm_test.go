@@ -46,6 +46,12 @@ func makeTree(t *testing.T, as string) {
 			own(dir + f)
 		}
 	}
+	program, err := os.ReadFile("/bin/true")
+	must(err)
+	for _, dir := range []string{"ro", "rwx"} {
+		must(os.WriteFile(treeDir+"/"+dir+"/true", program, 0o755))
+		own(treeDir + "/" + dir + "/true")
+	}
 	must(os.Link(treeDir+"/rw/other", treeDir+"/hidden/linked"))
 	must(os.Link(treeDir+"/rw/other", treeDir+"/rw/linked"))
 }

@@ -13,6 +13,18 @@ static inline void put(const char *path, const char *text)
 	close(fd);
 }
 
+static inline void copy_file(const char *from, const char *to)
+{
+	int in = MUST(open(from, O_RDONLY)), out = MUST(open(to, O_WRONLY | O_CREAT, 0755));
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = MUST(read(in, buf, sizeof(buf)))) > 0)
+		MUST(write(out, buf, n));
+	close(in);
+	close(out);
+}
+
 /* A mount namespace of one's own; for an ordinary user in a user namespace. */
 static inline void own_mounts(void)
 {

@@ -1,0 +1,17 @@
+/*
+ * id: S07
+ * tries: a symlink in the configuration
+ * role: permissive
+ * args: /etc/jail/roles.d/attack.toml
+ * control: /tmp/attack.toml
+ * expect: EPERM
+ * as: root
+ */
+#include "attack.h"
+
+int attack(int argc, char **argv)
+{
+	TRY(symlink("/tmp/data", argv[1]));
+	MUST(unlink(argv[1]));
+	return 0;
+}
