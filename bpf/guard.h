@@ -457,14 +457,20 @@ static __always_inline int gives_set_id(struct dentry *dentry, struct iattr *att
 
 /* ---- mounts ---- */
 
+/* The task is in the mount namespace of process 1. */
+static __always_inline int in_reference(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	return BPF_CORE_READ(t, nsproxy, mnt_ns, ns.inum) == reference_namespace;
+}
+
 /* Nobody outside the namespace sees what happens on this mount. */
 static __always_inline int private_mount(__u64 address)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct mount *m = (void *)address - bpf_core_field_offset(struct mount, mnt);
 
-	return BPF_CORE_READ(t, nsproxy, mnt_ns, ns.inum) != reference_namespace &&
-	       !BPF_CORE_READ(m, mnt_group_id);
+	return !in_reference() && !BPF_CORE_READ(m, mnt_group_id);
 }
 
 /* Mounting over, or taking away, what is at a dentry on the mount `mnt`. */
@@ -479,6 +485,7 @@ static __always_inline int mount_over(struct subject *s, __u64 mnt, __u64 dentry
 }
 
 enum {
+	MS_MOVE = 0x2000,
 	MS_PROPAGATION = 0x1e0000, /* MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED */
 };
 
@@ -493,6 +500,7 @@ SEC("lsm/sb_mount")
 int BPF_PROG(guard_mount, const char *dev_name, struct path *path, const char *type,
 	     unsigned long flags, void *data, int ret)
 {
+	struct query q = { .op = OP_MOUNT, .granted = ROLE_DEPTH };
 	struct subject *s;
 	int err;
 
@@ -502,8 +510,16 @@ int BPF_PROG(guard_mount, const char *dev_name, struct path *path, const char *t
 	if (!s)
 		return 0;
 	err = mount_allowed(s);
-	if (err || (flags & MS_PROPAGATION))
+	if (err)
 		return errno_of(err);
+	/* What moves is told by name only: it may be what is guarded. Elsewhere the kernel
+	 * moves nothing that others would see. */
+	if ((flags & MS_MOVE) && in_reference()) {
+		q.leaf = (__u64)BPF_CORE_READ(path, dentry);
+		return errno_of(refuse_always(s, &q, REASON_GUARD, EPERM));
+	}
+	if (flags & MS_PROPAGATION)
+		return 0;
 	return errno_of(
 		mount_over(s, (__u64)BPF_CORE_READ(path, mnt), (__u64)BPF_CORE_READ(path, dentry)));
 }
@@ -562,7 +578,6 @@ SEC("lsm/sb_pivotroot")
 int BPF_PROG(guard_pivotroot, struct path *old_path, struct path *new_path, int ret)
 {
 	struct query q = { .op = OP_MOUNT, .granted = ROLE_DEPTH };
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct subject *s;
 	int err;
 
@@ -574,7 +589,7 @@ int BPF_PROG(guard_pivotroot, struct path *old_path, struct path *new_path, int 
 	err = mount_allowed(s);
 	if (err)
 		return errno_of(err);
-	if (BPF_CORE_READ(t, nsproxy, mnt_ns, ns.inum) != reference_namespace)
+	if (!in_reference())
 		return 0;
 	q.leaf = (__u64)BPF_CORE_READ(new_path, dentry);
 	return errno_of(refuse_always(s, &q, REASON_GUARD, EPERM));

@@ -99,6 +99,11 @@ func TestAttacks(t *testing.T) {
 			t.Run(a.name+"/"+as, func(t *testing.T) { a.judge(t, as, release, set) })
 		}
 	}
+	for _, id := range strings.Fields(checklist) {
+		if where := elsewhere[id]; where != "" {
+			fmt.Printf("attack %-4s %-22s %-8s %s\n", id, "elsewhere", release, where)
+		}
+	}
 }
 
 // judge runs an attack the three times and prints its row.

@@ -12,5 +12,5 @@ int attack(int argc, char **argv)
 {
 	MUST(unshare(CLONE_NEWNS));
 	/* EINVAL, EBUSY: there was no objection but that this is no mount. */
-	return syscall(SYS_pivot_root, "/tmp", "/tmp") && errno == EPERM ? EPERM : 0;
+	return syscall(SYS_pivot_root, "/srv", "/srv") && errno == EPERM ? EPERM : 0;
 }

@@ -1,7 +1,7 @@
 /*
  * id: F41
  * tries: take a file from a process outside the jail by pidfd_getfd
- * role: files
+ * role: mounter
  * args: parent
  * control: child
  * expect: EPERM

@@ -3,19 +3,23 @@
  * tries: move the bpf file system away
  * role: permissive
  * args: /sys/fs/bpf
- * control: /run/jail-test/mount
+ * control: own
  * expect: EPERM
  * as: root
  */
 #include "attack.h"
+#include "files.h"
 
 int attack(int argc, char **argv)
 {
-	if (strcmp(argv[1], "/sys/fs/bpf"))
-		MUST(mount("none", argv[1], "tmpfs", 0, NULL));
-	TRY(mount(argv[1], "/mnt", NULL, MS_MOVE, NULL));
-	MUST(mount("/mnt", argv[1], NULL, MS_MOVE, NULL));
-	if (strcmp(argv[1], "/sys/fs/bpf"))
-		MUST(umount2(argv[1], MNT_DETACH));
+	const char *from = argv[1];
+
+	if (!strcmp(from, "own")) {
+		own_mounts();
+		from = "/run/jail-test/mount";
+		MUST(mount("none", from, "tmpfs", 0, NULL));
+	}
+	TRY(mount(from, "/mnt", NULL, MS_MOVE, NULL));
+	MUST(mount("/mnt", from, NULL, MS_MOVE, NULL));
 	return 0;
 }

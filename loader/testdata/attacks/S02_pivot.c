@@ -13,5 +13,5 @@ int attack(int argc, char **argv)
 {
 	if (!strcmp(argv[1], "own"))
 		MUST(unshare(CLONE_NEWNS));
-	return syscall(SYS_pivot_root, "/tmp", "/tmp") && errno == EPERM ? EPERM : 0;
+	return syscall(SYS_pivot_root, "/srv", "/srv") && errno == EPERM ? EPERM : 0;
 }
