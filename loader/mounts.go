@@ -2,6 +2,7 @@ package loader
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -222,6 +223,38 @@ func (k *Kernel) refreshMounts() error {
 	}
 	atomic.StoreUint64(&s.control.Mounts, now)
 	return nil
+}
+
+// FollowMounts calls refresh now, and each time that process 1's mount table has changed, until
+// the context ends. What refresh returns goes to failed; the next change tries again.
+func FollowMounts(ctx context.Context, refresh func() error, failed func(error)) error {
+	table, err := os.Open(processOne.mounts())
+	if err != nil {
+		return fmt.Errorf("mount table of pid 1: %w", err)
+	}
+	defer table.Close()
+	ended, end, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("mount table of pid 1: %w", err)
+	}
+	defer ended.Close()
+	defer end.Close()
+	defer context.AfterFunc(ctx, func() { _, _ = end.Write([]byte{0}) })()
+	for {
+		if err := refresh(); err != nil {
+			failed(err)
+		}
+		fds := []unix.PollFd{
+			{Fd: int32(table.Fd()), Events: unix.POLLPRI},
+			{Fd: int32(ended.Fd()), Events: unix.POLLIN},
+		}
+		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("mount table of pid 1: %w", err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
 }
 
 // countMounts is the kernel's count of the changes of process 1's mount table.

@@ -3,7 +3,10 @@
 package loader
 
 import (
+	"bytes"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -66,5 +69,57 @@ func TestMountsMadeAfterTheLoadAreNoticed(t *testing.T) {
 	expect("elsewhere, known", dir+"/closed", unix.EACCES)
 	if err := unix.Unmount(dir+"/closed", unix.MNT_DETACH); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestTenThousandMountsChangeNoVerdict: of one file system, each within another, so that a
+// file has thousands of names.
+func TestTenThousandMountsChangeNoVerdict(t *testing.T) {
+	const dir = "/srv/many"
+	k := testKernel(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.MkdirAll(dir, 0o755))
+	must(unix.Mount("none", dir, "tmpfs", 0, ""))
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	for _, d := range []string{"/open", "/hidden"} {
+		must(os.Mkdir(dir+d, 0o755))
+	}
+	// Each binds all that is there so far: 2^14 mounts.
+	alias := dir
+	for i := range 14 {
+		within := fmt.Sprintf("%s/%d", dir, i)
+		must(os.Mkdir(within, 0o755))
+		must(unix.Mount(dir, within, "", unix.MS_BIND|unix.MS_REC, ""))
+		if i%4 == 0 {
+			alias = fmt.Sprintf("%s/%d/%s", dir, i, strings.TrimPrefix(alias, dir))
+		}
+	}
+	table, err := os.ReadFile(processOne.mounts())
+	must(err)
+	if n := bytes.Count(table, []byte("\n")); n < 10000 {
+		t.Fatalf("only %d mounts", n)
+	}
+	r := &profiles.Role{ID: 902, Name: "many"}
+	r.Files = []profiles.FileRule{
+		{Path: dir + "/open", Access: profiles.Read | profiles.Write | profiles.Exec},
+		{Path: attackBinary, Access: profiles.Read | profiles.Exec},
+	}
+	must(k.InstallRoles([]*profiles.Role{r}))
+	must(k.RefreshMounts())
+	unlink := attack{name: "F31_unlink"}
+	for _, at := range []string{dir, dir + "/13", alias} {
+		for d, want := range map[string]unix.Errno{"/open": 0, "/hidden": unix.EACCES} {
+			file := at + d + "/file"
+			must(os.WriteFile(file, nil, 0o644))
+			if got := unlink.run(t, "root", r.ID, []string{file}); got != int(want) {
+				t.Errorf("unlink %s: %s, want %s", file, status(got), status(int(want)))
+			}
+			_ = os.Remove(file)
+		}
 	}
 }

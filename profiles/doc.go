@@ -39,6 +39,6 @@
 //     apart which rule decided would exceed the limit, the automaton keeps only the
 //     access below a match and reports rule 0; Match still names the rule.
 //   - A rule for an IPv6 prefix shorter than ::ffff:0:0/96 says nothing about IPv4.
-//   - Rules under `unix` and the lists users, groups and devices are parsed, checked and
-//     kept; nothing is compiled from them yet.
+//   - A policy holds the patterns of `devices`, not device numbers: who loads it looks up
+//     which nodes match, then. One that appears later stays closed until the next load.
 package profiles

@@ -36,6 +36,8 @@ func (serveCmd) Help() string {
     {"Query": {"pid": 4242}}                        {"ProcessInfo": {"pod_id": 7, "role_id": 5}}
     {"MakeRole": {...}}                             {"RoleMade": {"role_id": 2147483650}}: for a jail run with rules of its own
 
+While it runs, file systems that are mounted later are known at once to roles with file rules; without it, from the next "jail run" of root on.
+
 The others are for root outside any jail: EnrollExecutable, RemoveExecutable, SetXattr, CheckXattr and RemoveXattr with executable_path, EnrollCgroup and RemoveCgroup with cgroup_path. Answers are "Success", {"Error": "..."} or what was asked for. The role must be open to the caller, and a jailed caller only adds to what it is under.
 
 Examples:
@@ -66,14 +68,21 @@ func (c *serveCmd) Run(a *app) error {
 		level = slog.LevelInfo
 	}
 	shared := new(sharedKernel)
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	server := launcher.Server{
 		Open:     shared.open,
 		Tables:   &waysServer{app: a, configFlags: c.configFlags, shared: shared},
 		MakeRole: shared.makeRole,
-		Log:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Log:      logger,
 	}
 	ctx, stop := signal.NotifyContext(a.ctx, unix.SIGTERM, unix.SIGINT)
 	defer stop()
+	go func() {
+		failed := func(err error) { logger.Warn("mounts are not followed", "error", err) }
+		if err := loader.FollowMounts(ctx, shared.refreshMounts, failed); err != nil {
+			failed(err)
+		}
+	}()
 	defer context.AfterFunc(ctx, func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) })()
 	if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
 		return fmt.Errorf("tell systemd: %w", err)
@@ -115,17 +124,25 @@ func (s *sharedKernel) open() (launcher.Kernel, error) {
 	return s.held, nil
 }
 
+// refreshMounts has the kernel part know of file systems that were mounted since.
+func (s *sharedKernel) refreshMounts() error {
+	held, err := s.open()
+	if err != nil {
+		return err
+	}
+	return held.(openKernel).RefreshMounts()
+}
+
 // makeRole makes a role for a user.
 func (s *sharedKernel) makeRole(uid uint32, rules *profiles.AdHoc) (uint32, func() error, error) {
 	held, err := s.open()
 	if err != nil {
 		return 0, nil, err
 	}
-	k := held.(openKernel).Kernel
-	if err := k.RefreshMounts(); err != nil {
+	if err := s.refreshMounts(); err != nil {
 		return 0, nil, err
 	}
-	made, err := k.MakeAdHocFor(uid, rules)
+	made, err := held.(openKernel).MakeAdHocFor(uid, rules)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -679,3 +679,34 @@ func TestServeTakesItsSocketFromSystemd(t *testing.T) {
 		t.Errorf("notification: %q %v", buf[:n], err)
 	}
 }
+
+// TestServeNoticesMountsAtOnce: without a `jail run` of root's in between.
+func TestServeNoticesMountsAtOnce(t *testing.T) {
+	serveSocket(t)
+	read := func(dir string) result {
+		return runAsUser(t, jailPath, "run", "--role", "restricted", "--", "cat", dir+"/file")
+	}
+	const open, closed = "/usr/share/zoneinfo/served", "/srv/served"
+	for _, dir := range []string{open, closed} {
+		if err := errors.Join(os.MkdirAll(dir, 0o755), unix.Mount("none", dir, "tmpfs", 0, "")); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := os.WriteFile(dir+"/file", []byte("served"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		if read(open).status == 0 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	read(open).want(t, 0)
+	runAsUser(t, "cat", closed+"/file").want(t, 0)
+	read(closed).want(t, 1, "Permission denied")
+}
