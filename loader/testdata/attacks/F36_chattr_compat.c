@@ -13,6 +13,6 @@ int attack(int argc, char **argv)
 {
 	int fd = MUST(open(argv[1], O_RDONLY)), flags;
 
-	MUST(ioctl(fd, 0x80086601, &flags)); /* FS_IOC_GETFLAGS */
+	MUST(ioctl(fd, 0x80086601, &flags));		     /* FS_IOC_GETFLAGS */
 	return compat_ioctl(fd, 0x40046602, (char *)&flags); /* FS_IOC32_SETFLAGS */
 }

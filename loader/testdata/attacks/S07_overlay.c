@@ -18,8 +18,8 @@ int attack(int argc, char **argv)
 	own_mounts();
 	mkdir("/var/tmp/lower", 0755);
 	mkdir("/var/tmp/work", 0755);
-	snprintf(options, sizeof(options), "lowerdir=/var/tmp/lower,upperdir=%s,workdir=/var/tmp/work",
-		 argv[1]);
+	snprintf(options, sizeof(options),
+		 "lowerdir=/var/tmp/lower,upperdir=%s,workdir=/var/tmp/work", argv[1]);
 	MUST(mount("none", "/mnt", "overlay", 0, options));
 	snprintf(path, sizeof(path), "/mnt/%s", argv[2]);
 	fd = open(path, O_CREAT | O_WRONLY, 0644);
