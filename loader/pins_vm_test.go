@@ -112,7 +112,7 @@ func TestLoadMendsLostPinsAndLetsNobodyGo(t *testing.T) {
 		{mapsDir + "/*/subjects", mapsDir + "/*/policies", mapsDir + "/*/pending_*"},
 		{mapsDir + "/*/control_block"},
 		{mapsDir + "/*/*", linksDir + "/*/ipc_*"},
-		{progsDir + "/*/*"},
+		{progsDir + "/*/*", linksDir + "/*/exec_*"},
 	} {
 		var gone []string
 		for _, pattern := range lost {
