@@ -103,16 +103,31 @@ func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	if err != nil && !errors.Is(err, ErrNotLoaded) && !errors.Is(err, ErrNotWhole) {
 		return nil, err
 	}
+	enforced := found.linked()
 	if err == nil {
+		// Where all links are gone and the maps are not, subjects are under their roles again.
+		c, cerr := k.control()
+		enforced = enforced || cerr == nil && c.Door == 1 && k.hasMaps()
 		_ = k.Close()
 	}
 	if err := probeError(Probe()); err != nil {
 		return nil, err
 	}
-	if found.linked() {
+	if enforced {
 		return mend(ctx, opts, found)
 	}
 	return afresh(ctx, opts)
+}
+
+// hasMaps tells whether all of this build's maps are pinned.
+func (k *Kernel) hasMaps() bool {
+	names, err := mapNames()
+	for _, name := range names {
+		if k.maps[name] == nil {
+			return false
+		}
+	}
+	return err == nil
 }
 
 // afresh loads after it has removed what is pinned: maps, where a load got no further. After
@@ -142,11 +157,10 @@ func mend(ctx context.Context, opts Options, found *pins) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err = old.whole(); err == nil { // pins were all that was missing
+		return Open()
+	}
 	if !old.set.mine() {
-		err := old.whole()
-		if err == nil {
-			return Open()
-		}
 		if subjects, serr := old.Subjects(); c.Door == 0 && serr == nil && len(subjects) == 0 {
 			return afresh(ctx, opts)
 		}

@@ -28,6 +28,7 @@ func named(kernel, pin string) bool {
 type pins struct {
 	Pinned
 	sets map[set]*pinnedSet
+	spec *ebpf.CollectionSpec // of this build
 	// Foreign says of everything else where it is and why it is not jail's.
 	Foreign []string
 }
@@ -136,9 +137,12 @@ func (p *pins) readSet(s set, of string) error {
 	}
 	var spec *ebpf.CollectionSpec
 	if s.mine() {
-		if spec, err = bpf.LoadJail(); err != nil {
-			return err
+		if p.spec == nil {
+			if p.spec, err = bpf.LoadJail(); err != nil {
+				return err
+			}
 		}
+		spec = p.spec
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
@@ -190,7 +194,7 @@ func (p *pins) readMap(s set, name, path string, spec *ebpf.CollectionSpec) erro
 		if want == nil {
 			return errors.New("unknown")
 		}
-		if err := sameLayout(want, m); err != nil {
+		if err := sameShape(want, m); err != nil {
 			return err
 		}
 	}

@@ -302,19 +302,8 @@ func isLarger(spec *ebpf.MapSpec, m *ebpf.Map) bool {
 // sameLayout tells whether programs made for the one can use the other: the same type,
 // sizes and flags, and members of the same names, places and sizes.
 func sameLayout(spec *ebpf.MapSpec, m *ebpf.Map) error {
-	if spec.Type != m.Type() {
-		return fmt.Errorf("type %s, here %s", m.Type(), spec.Type)
-	}
-	if m.Type() == ebpf.RingBuf {
-		return nil
-	}
-	switch {
-	case spec.KeySize != m.KeySize() || spec.ValueSize != m.ValueSize() && m.Type() != ebpf.ArrayOfMaps:
-		return fmt.Errorf("key and value of %d and %d bytes, here %d and %d", m.KeySize(), m.ValueSize(), spec.KeySize, spec.ValueSize)
-	case spec.Flags&^m.Flags() != 0:
-		return fmt.Errorf("flags %#x, here %#x", m.Flags(), spec.Flags)
-	case m.Type() != ebpf.Hash && spec.MaxEntries != m.MaxEntries() && spec.MaxEntries != 0:
-		return fmt.Errorf("%d entries, here %d", m.MaxEntries(), spec.MaxEntries)
+	if err := sameShape(spec, m); err != nil || m.Type() == ebpf.RingBuf {
+		return err
 	}
 	info, err := m.Info()
 	if err != nil {
@@ -345,6 +334,23 @@ func sameLayout(spec *ebpf.MapSpec, m *ebpf.Map) error {
 		if err := sameType(s, got); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// sameShape is sameLayout without the members.
+func sameShape(spec *ebpf.MapSpec, m *ebpf.Map) error {
+	switch {
+	case spec.Type != m.Type():
+		return fmt.Errorf("type %s, here %s", m.Type(), spec.Type)
+	case m.Type() == ebpf.RingBuf:
+		return nil
+	case spec.KeySize != m.KeySize() || spec.ValueSize != m.ValueSize() && m.Type() != ebpf.ArrayOfMaps:
+		return fmt.Errorf("key and value of %d and %d bytes, here %d and %d", m.KeySize(), m.ValueSize(), spec.KeySize, spec.ValueSize)
+	case spec.Flags&^m.Flags() != 0:
+		return fmt.Errorf("flags %#x, here %#x", m.Flags(), spec.Flags)
+	case m.Type() != ebpf.Hash && spec.MaxEntries != m.MaxEntries() && spec.MaxEntries != 0:
+		return fmt.Errorf("%d entries, here %d", m.MaxEntries(), spec.MaxEntries)
 	}
 	return nil
 }
