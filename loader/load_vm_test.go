@@ -129,6 +129,14 @@ func TestInterruptedLoadIsFinished(t *testing.T) {
 func TestLostPinIsNotWholeAndIsMended(t *testing.T) {
 	k := testKernel(t)
 	pin := k.set.dir(linksDir) + "/net_bind"
+	if err := os.Remove(pin); err != nil {
+		t.Fatal(err)
+	}
+	once, err := Load(t.Context(), Options{}) // from here on it is of another load than the rest
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer once.Close()
 	kept, err := link.LoadPinnedLink(pin, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -326,8 +327,10 @@ func (p *pins) restore() error {
 				return err
 			}
 		}
-		if err := ps.restoreLinks(s); err != nil {
-			return err
+		if s.mine() {
+			if err := ps.restoreLinks(s, p.spec); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -376,17 +379,15 @@ func (ps *pinnedSet) restoreMap(s set, id ebpf.MapID, names map[string]string) e
 	return nil
 }
 
-// restoreLinks finds links of the set that are attached and no longer pinned: another
+// restoreLinks finds links of this build's set that are attached and no longer pinned: another
 // program on their hook would count everything twice.
-func (ps *pinnedSet) restoreLinks(s set) error {
-	constants := make(map[ebpf.MapID]bool) // each set, and each try to attach one, has its own
+func (ps *pinnedSet) restoreLinks(s set, spec *ebpf.CollectionSpec) error {
+	known := make(map[ebpf.MapID]bool)
 	for id := range ps.used {
-		if m, err := ebpf.NewMapFromID(id); err == nil {
-			if info, err := m.Info(); err == nil && strings.Contains(info.Name, ".") {
-				constants[id] = true
-			}
-			_ = m.Close()
-		}
+		known[id] = true
+	}
+	for _, id := range ps.maps {
+		known[id] = true
 	}
 	held := make(map[ebpf.ProgramID]bool)
 	for _, l := range ps.links {
@@ -395,9 +396,6 @@ func (ps *pinnedSet) restoreLinks(s set) error {
 	it := new(link.Iterator)
 	defer it.Close()
 	for it.Next() {
-		if it.Link == nil {
-			continue
-		}
 		info, err := it.Link.Info()
 		if err != nil || held[info.Program] || info.Program == 0 {
 			continue
@@ -406,11 +404,15 @@ func (ps *pinnedSet) restoreLinks(s set) error {
 		if err != nil { // it may just have gone
 			continue
 		}
+		name := program.Name
+		_, pinned := ps.links[name]
 		ids, _ := program.MapIDs()
-		if !slices.ContainsFunc(ids, func(id ebpf.MapID) bool { return constants[id] }) {
+		if pinned || spec.Programs[name] == nil || !slices.ContainsFunc(ids, func(id ebpf.MapID) bool { return known[id] }) {
 			continue
 		}
-		name := program.Name
+		if !slices.ContainsFunc(ids, func(id ebpf.MapID) bool { return instanceIn(id, spec) == s.number }) {
+			continue
+		}
 		if err := it.Link.Pin(filepath.Join(s.dir(linksDir), name)); err != nil {
 			return fmt.Errorf("pin link %s: %w", name, translate(err))
 		}
@@ -420,6 +422,25 @@ func (ps *pinnedSet) restoreLinks(s set) error {
 		return fmt.Errorf("links that are attached: %w", err)
 	}
 	return nil
+}
+
+// instanceIn is the number of the set whose constants a map holds, or 0.
+func instanceIn(id ebpf.MapID, spec *ebpf.CollectionSpec) uint32 {
+	v := spec.Variables[bpf.JailVarInstance]
+	m, err := ebpf.NewMapFromID(id)
+	if v == nil || err != nil {
+		return 0
+	}
+	defer m.Close()
+	info, err := m.Info()
+	if err != nil || !strings.HasSuffix(info.Name, v.SectionName) {
+		return 0
+	}
+	data, err := m.LookupBytes(uint32(0))
+	if err != nil || len(data) < int(v.Offset)+4 {
+		return 0
+	}
+	return binary.NativeEndian.Uint32(data[v.Offset:])
 }
 
 // sameTags refuses to mend a set whose pins hold other programs than this build's.
