@@ -131,6 +131,7 @@ enum {
 	LOOK_GUARD = 1,
 	LOOK_REACH = 2,
 	LOOK_DEVICE = 3,
+	LOOK_CODE = 4,
 };
 
 /* procfs: other processes beyond reach, and what steers the kernel. 0: no objection. */
@@ -153,8 +154,14 @@ static __always_inline int guard_proc(struct subject *s, struct query *q, struct
 			return 0;
 		proc = (void *)inode - bpf_core_field_offset(struct proc_inode, vfs_inode);
 		pid = BPF_CORE_READ(proc, pid);
-		if (!pid || reaches_pid(s, (__u64)pid))
-			return 0;
+		if (!pid || reaches_pid(s, (__u64)pid)) {
+			/* Writing there also reaches what is mapped as code, and may not be
+			 * written. */
+			if (!(access & ACCESS_WRITE) || name_head(d) != HEAD("mem"))
+				return 0;
+			q->op = OP_MAP_EXEC;
+			return LOOK_CODE;
+		}
 		q->op = OP_PROC;
 		return LOOK_REACH;
 	}
@@ -270,6 +277,11 @@ __noinline int guard_refuse(struct subject *s, struct query *q, __u32 seen)
 		return -EACCES;
 	if (seen == LOOK_DEVICE)
 		return hard_decide(s, q, device_verdict, EACCES);
+	if (seen == LOOK_CODE) {
+		q->access = ALLOW_JIT;
+		q->leaf = 0;
+		return flag_decide(s, q, EACCES);
+	}
 	return refuse_always(s, q, seen == LOOK_REACH ? REASON_REACH : REASON_GUARD, EACCES);
 }
 

@@ -27,7 +27,6 @@ const checklist = `
 // elsewhere is what has no row of its own: the tests and the rows that show it, or why
 // nothing can.
 var elsewhere = map[string]string{
-	"X09": "a gap that bpf/README.md names: what /proc/PID/mem writes over code that is mapped",
 	"X16": "a file that is being written is the kernel's to refuse; signed programs are not built yet",
 	"X17": "signed programs are not built yet",
 	"X18": "signed programs are not built yet",

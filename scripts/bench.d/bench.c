@@ -8,6 +8,9 @@
  *   bench net                those of `ops` that are about the network
  *   bench http               requests to the server on port 8080
  *   bench denials            what the role `bench` refuses
+ *   bench tree               make a tree of TREE_FILES files, which is walked by
+ *   bench walk [landlock]    reading each once, as grep -r does; one run, whole
+ *   bench whole NAME CMD...  the command, whole, which is to do the same each time
  *   bench start CMD...       fork, exec and wait of command lines, in turn; one that begins with
  *                            socket:ROLE asks for that role at the enrollment socket first
  *
@@ -18,6 +21,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <linux/landlock.h>
 #include <signal.h>
@@ -36,9 +40,12 @@
 #include <unistd.h>
 
 enum {
-	MOST = 1000,	   /* repetitions of an operation */
-	WARMUP = 20,	   /* before them, unmeasured */
-	STARTS = 21,	   /* repetitions of a start-up */
+	MOST = 1000, /* repetitions of an operation */
+	WARMUP = 20, /* before them, unmeasured */
+	STARTS = 21, /* repetitions of a start-up */
+	WHOLES = 3,  /* repetitions of a whole command */
+	TREE_FILES = 20000,
+	TREE_WIDTH = 100,  /* files in a directory */
 	FIRST_PORT = 7001, /* of the ten that bench.toml opens */
 	PORTS = 10,
 };
@@ -673,6 +680,61 @@ static void prepare(void)
 	sync();
 }
 
+static void tree_name(char *to, int i)
+{
+	sprintf(to, TOP "/tree/d%d/d%d/f%d", i / TREE_WIDTH / 10, i / TREE_WIDTH, i);
+}
+
+static void make_tree(void)
+{
+	char path[PATH_MAX];
+
+	for (int i = 0; i < TREE_FILES; i++) {
+		tree_name(path, i);
+		if (i % TREE_WIDTH == 0) {
+			*strrchr(path, '/') = 0;
+			make_dirs(path);
+			tree_name(path, i);
+		}
+		make_file(path);
+	}
+}
+
+static int read_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	char buf[64];
+	int fd;
+
+	if (type == FTW_F) {
+		fd = check(open(path, O_RDONLY));
+		check(read(fd, buf, sizeof(buf)));
+		check(close(fd));
+	}
+	return 0;
+}
+
+static uint64_t walk_tree(void)
+{
+	uint64_t begun = now();
+
+	check(nftw(TOP "/tree", read_file, 16, FTW_PHYS));
+	return now() - begun;
+}
+
+static uint64_t whole(char **argv)
+{
+	static uint64_t samples[WHOLES];
+
+	for (int i = -1; i < WHOLES; i++) {
+		uint64_t begun = now();
+
+		spawn(argv);
+		if (i >= 0)
+			samples[i] = now() - begun;
+	}
+	return median(samples, WHOLES);
+}
+
 /* The same ten places and ports as bench.toml. */
 static void landlock(void)
 {
@@ -756,6 +818,10 @@ int main(int argc, char **argv)
 		prepare();
 		return 0;
 	}
+	if (!strcmp(what, "tree")) {
+		make_tree();
+		return 0;
+	}
 	calibrate();
 	if (!strcmp(what, "start")) {
 		start(argc - 2, argv + 2);
@@ -774,9 +840,16 @@ int main(int argc, char **argv)
 	} else if (!strcmp(what, "denials")) {
 		for (size_t i = 0; i < sizeof(denials) / sizeof(*denials); i++)
 			printf("%s\t%lu\n", denials[i].name, measure(&denials[i]));
+	} else if (!strcmp(what, "walk")) {
+		if (argc > 2)
+			landlock();
+		printf("walk and read %d files\t%lu\n", TREE_FILES, walk_tree());
+	} else if (!strcmp(what, "whole") && argc > 3) {
+		printf("%s\t%lu\n", argv[2], whole(argv + 3));
 	} else {
-		fprintf(stderr, "usage: bench prepare | ops [landlock] | net | http | denials | "
-				"start CMD...\n");
+		fprintf(stderr,
+			"usage: bench prepare | ops [landlock] | net | http | denials | tree | "
+			"walk [landlock] | whole NAME CMD... | start CMD...\n");
 		return 2;
 	}
 	return fflush(stdout) || ferror(stdout);

@@ -4,6 +4,7 @@
 $1 == "none" { ops[++nops] = $2 }
 $1 == "many" { many[++nmany] = $2 }
 $1 == "http-none" { http[++nhttp] = $2 }
+$1 == "whole-none" { whole[++nwhole] = $2 }
 $1 == "denial" { denials[++ndenials] = $2 }
 $1 == "start-root" { starts[++nstarts] = $2 }
 
@@ -32,7 +33,7 @@ function start_target(user, nth, how) {
 
 # of(MODE, OTHER, OP): the figure in MODE, of that in OTHER.
 function of(mode, other, op) {
-	if (!value[other, op])
+	if (!value[mode, op] || !value[other, op])
 		return "-"
 	return sprintf("%.3f", value[mode, op] / value[other, op])
 }
@@ -43,7 +44,7 @@ function rules_targets(op, limit) {
 }
 
 END {
-	if (value["end", ""] != "ok" || !nops || nstarts != 5 || !nmany || nhttp != 2 || !ndenials)
+	if (value["end", ""] != "ok" || !nops || nstarts != 5 || !nmany || nhttp != 2 || !ndenials || !nwhole)
 		exit 1
 	for (i = 1; i <= ndenials; i++)
 		if (!value["silent", denials[i]])
@@ -87,6 +88,14 @@ END {
 		printf format, http[i], value["http-none", http[i]], of("http-loaded", "http-none", http[i]),
 			of("http-webserver", "http-none", http[i]), of("http-webserver", "http-loaded", http[i])
 
+	print "\nWhole programs, each alone; the columns are ratios to nothing\n"
+	format = "%-32s %12s %8s %11s %8s %8s %9s\n"
+	printf format, "program", "nothing", "loaded", "permissive", "worker", "bench", "landlock"
+	for (i = 1; i <= nwhole; i++)
+		printf format, whole[i], value["whole-none", whole[i]], of("whole-loaded", "whole-none", whole[i]),
+			of("whole-permissive", "whole-none", whole[i]), of("whole-worker", "whole-none", whole[i]),
+			of("whole-bench", "whole-none", whole[i]), of("whole-landlock", "whole-none", whole[i])
+
 	print "\nRefused operations under the role bench, with their event in the buffer, and with the same programs but"
 	print "linked so that denials are counted and not told. again: the same denial, collapsed. limit: of a second.\n"
 	format = "%-26s %9s %9s %9s\n"
@@ -107,6 +116,17 @@ END {
 	event_target("port", 400)
 	event_target("capability", 400)
 	event_target("path, 5 deep", 1500)
+	print "\nTargets (issues 5 and 7)\n"
+	target("open+close, jailed, 10 rules", ratio("bench", "open+close, 5 deep"), 1.045)
+	target("open+close of a new file, jailed, 10 rules", ratio("bench", "open+close, new file"), 1.09)
+	target("open+close in a new directory, jailed, 10 rules", ratio("bench", "open+close, new dir"), 1.2)
+	target(whole[1] ", jailed, 10 rules", of("whole-bench", "whole-none", whole[1]), 1.1)
+	target("fork+exec, permissive", ratio("permissive", "fork+exec+wait"), 1.05)
+	target("mmap of code, permissive", ratio("permissive", "mmap (code)"), 1.03)
+	target("mprotect, permissive", ratio("permissive", "mprotect"), 1.03)
+	target("kill of a child, permissive", ratio("permissive", "kill (child, 0)"), 1.05)
+	if (nwhole > 1)
+		target(whole[2] ", worker", of("whole-worker", "whole-none", whole[2]), 1.03)
 	print "\nTargets (issue 6)\n"
 	rules_targets("connect (tcp)", 1.04)
 	rules_targets("bind (tcp)", 1.04)
