@@ -527,16 +527,50 @@ enum {
 };
 
 struct control {
-	__u32 abi;	/* ABI_VERSION of whoever made the maps */
-	__u32 instance; /* which set of programs acts; above INSTANCE_SHIFT another that does, too
-			 */
-	__u32 door;	/* 1: enrollment is open */
-	__u32 sealed;
+	__u32 abi;	  /* ABI_VERSION of whoever made the maps */
+	__u32 instance;	  /* which set of programs acts; above INSTANCE_SHIFT another that does, too
+			   */
+	__u32 door;	  /* 1: enrollment is open */
+	__u32 sealed;	  /* enum seal */
 	__u64 policies;	  /* counts up; the newest policy's id */
 	__u64 generation; /* counts changes that make cached paths stale */
 	__u64 adhoc;	  /* counts up; ADHOC_ROLE + the newest ad-hoc role */
 	__u64 init;	  /* address of process 1's task */
 	__u64 mounts;	  /* mounts_now() when the start states were made; 0: they are stale */
+};
+
+enum seal {
+	SEAL_NONE = 0,
+	SEAL_CLOSING = 1, /* closed, and whoever seals makes sure that nobody else holds anything */
+	SEAL_ROLES = 2,	  /* sealed; new roles may come */
+	SEAL_STRICT = 3,  /* sealed; nothing comes */
+};
+
+/* What `seal` is asked. */
+struct sealing {
+	__u32 level; /* enum seal */
+	__u32 pad;
+};
+
+/* What the program iterator prints for each program. */
+struct program_use {
+	__u32 id;
+	__u32 type;
+	__u32 attach_type; /* that it expects */
+	__u32 target;	   /* BTF id of what it is made for */
+	__u32 program;	   /* id of the program that it is made for, before it is attached */
+	__u32 count;	   /* of maps that it uses */
+	__u32 maps[64];	   /* their ids */
+	__u8 name[16];
+};
+
+/* What the map iterator prints for each map of ours. */
+struct map_use {
+	__u64 references; /* the iterator's own included */
+	__u64 users;	  /* pins, descriptors, mappings */
+	__u64 writers;
+	__u32 id;
+	__u32 inner; /* 1: tables of a policy, held by the map of maps */
 };
 
 /*
@@ -558,6 +592,7 @@ enum event_kind {
 	EVENT_RELOAD = 5,
 	EVENT_POD_END = 6,
 	EVENT_UPGRADE = 7,
+	EVENT_SEAL = 8,
 };
 
 enum op {
@@ -635,6 +670,7 @@ enum reason {
 	REASON_MORE = 13,   /* the new name would grant more than the old one */
 	REASON_FOLDED = 14, /* the filesystem takes other spellings for the same name */
 	REASON_GUARD = 15,  /* what the jail itself rests on: closed to every subject */
+	REASON_SEALED = 16, /* closed to everybody until the next boot */
 };
 
 enum {
@@ -696,8 +732,11 @@ struct guard_key {
 };
 
 enum guard_flag {
-	GUARD_TREE = 1 << 0,  /* this file, or this directory and all beneath it */
-	GUARD_ABOVE = 1 << 1, /* a directory above: not moved, removed or mounted over */
+	GUARD_TREE = 1 << 0,	   /* this file, or this directory and all beneath it */
+	GUARD_ABOVE = 1 << 1,	   /* a directory above: not moved, removed or mounted over */
+	GUARD_BINARY = 1 << 2,	   /* our program */
+	GUARD_PINS = 1 << 3,	   /* the directory of our pins, or beneath it */
+	GUARD_PINS_ABOVE = 1 << 4, /* above that */
 };
 
 /* Kinds of the guarded_objects map; key: kind << 32 | id. */
@@ -705,6 +744,12 @@ enum guard_object {
 	GUARD_MAP = 1,
 	GUARD_PROGRAM = 2,
 	GUARD_LINK = 3,
+};
+
+/* Values of the guarded_objects map. */
+enum guard_use {
+	GUARD_READ = 1,	 /* of a map: after a seal our program reads it */
+	GUARD_WRITE = 2, /* it writes it, too: requests and what is told, no policy */
 };
 
 /* What the descriptor iterator prints for each path descriptor of its reader. */

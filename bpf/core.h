@@ -467,6 +467,47 @@ static __always_inline int refuse_always(struct subject *s, struct query *q, __u
 	return errno_of(refused_always(s, q, reason, error));
 }
 
+/* What a seal has closed (enum seal): to everybody, root outside any jail included. */
+static __always_inline __u32 sealed(void)
+{
+	struct control *c = get_control();
+
+	return c && c->sealed && acting() ? c->sealed : SEAL_NONE;
+}
+
+static __always_inline void refuse_closed(struct query *q)
+{
+	struct subject *s = current_subject();
+	struct member nobody = {};
+
+	if (s) {
+		refuse_always(s, q, REASON_SEALED, EPERM);
+		return;
+	}
+	q->reason = REASON_SEALED;
+	refuse(NULL, q, &nobody, NULL, EPERM);
+}
+
+/* Refuse what is sealed, to a subject or to nobody's task. Global: its own stack, verified
+ * once. */
+__noinline int refuse_sealed(struct query *q)
+{
+	if (!q)
+		return -EPERM;
+	refuse_closed(q);
+	return -EPERM;
+}
+
+/* The same, where there is no query yet: stack is scarce. */
+__noinline int refuse_sealed_op(__u32 op, __u32 value)
+{
+	struct query q = { .op = op, .granted = ROLE_DEPTH };
+
+	q.value = value;
+	refuse_closed(&q);
+	return -EPERM;
+}
+
 /* decide() for what a role must name and permissive mode does not open. */
 static __always_inline int hard_decide(struct subject *s, struct query *q, verdict_fn verdict,
 				       int error)

@@ -486,6 +486,11 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 	struct subject *s;
 	__u32 why;
 
+	/* By its file our own program is known. */
+	if (option == PR_SET_MM && (op == PR_SET_MM_EXE_FILE || op == PR_SET_MM_MAP) && sealed()) {
+		refuse_sealed_op(OP_CAPABLE, CAP_CHECKPOINT_RESTORE);
+		return -EPERM;
+	}
 	if (!exe_allowed(option, op))
 		return -EPERM;
 	/* -ENOSYS is the hook's "no opinion" */

@@ -205,7 +205,8 @@ static __always_inline void sign(struct event *e)
 static __always_inline int is_fault(__u32 reason)
 {
 	return reason != REASON_RULE && reason != REASON_FAMILY && reason != REASON_REACH &&
-	       reason != REASON_ENROLL && reason != REASON_NO_GAIN && reason != REASON_GUARD;
+	       reason != REASON_ENROLL && reason != REASON_NO_GAIN && reason != REASON_GUARD &&
+	       reason != REASON_SEALED;
 }
 
 /* Count a denial, and report it. Global: verified once. s is NULL for a task that is no

@@ -596,10 +596,14 @@ int BPF_PROG(file_open, struct file *file, int ret)
 
 	if (ret)
 		return earlier(ret);
-	s = current_subject_or_staged();
-	if (!s)
-		return 0;
 	dentry = file->f_path.dentry;
+	s = current_subject_or_staged();
+	if (!s) {
+		if (file->f_inode->i_sb->s_magic != BPFFS_MAGIC)
+			return 0;
+		q.leaf = (__u64)dentry;
+		return errno_of(seal_open(&q));
+	}
 	/* Also on the lower layers of an overlay. */
 	if ((file->f_mode & FMODE_WRITE) || (file->f_flags & (O_TRUNC | O_TMPFILE_FLAG)))
 		wanted = ACCESS_WRITE;
@@ -696,11 +700,9 @@ static __always_inline int guarded_attribute(struct dentry *dentry, __u32 op, in
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
 	q.leaf = (__u64)dentry;
-	err = guard_inode(s, &q, 0);
-	return err ? errno_of(err) : judge_attribute(s, &q, dentry, op);
+	err = s ? guard_inode(s, &q, 0) : seal_inode(&q, 0);
+	return err || !s ? errno_of(err) : judge_attribute(s, &q, dentry, op);
 }
 
 SEC("lsm/path_mknod")
@@ -786,9 +788,9 @@ int file_setattr(unsigned long long *ctx)
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
 	q.leaf = (__u64)dentry;
+	if (!s)
+		return errno_of(seal_inode(&q, 0));
 	err = guard_inode(s, &q, 0);
 	if (!err && gives_set_id(dentry, attr))
 		err = setid_planted(s, &q);
@@ -802,7 +804,8 @@ int file_setattr(unsigned long long *ctx)
 }
 
 /* An extended attribute that is set, or removed. */
-static __always_inline int change_xattr(struct dentry *dentry, const char *name, __u32 set, int ret)
+static __always_inline int change_xattr(struct dentry *dentry, const char *name, __u32 set,
+					__u32 appends, int ret)
 {
 	struct query q = { .granted = ROLE_DEPTH };
 	int named, err = 0;
@@ -813,7 +816,7 @@ static __always_inline int change_xattr(struct dentry *dentry, const char *name,
 	named = attribute_name((__u64)name);
 	/* the mark: of tasks that are no subjects, too */
 	if (named == NAMED_MARK || named == NAMED_UNREADABLE)
-		err = guard_mark(&q);
+		err = guard_mark(&q, appends);
 	if (err)
 		return errno_of(err);
 	s = current_subject();
@@ -830,13 +833,13 @@ SEC("lsm/inode_setxattr")
 int BPF_PROG(file_setxattr, void *idmap, struct dentry *dentry, const char *name, const void *value,
 	     unsigned long size, int flags, int ret)
 {
-	return change_xattr(dentry, name, 1, ret);
+	return change_xattr(dentry, name, 1, flags & XATTR_CREATE, ret);
 }
 
 SEC("lsm/inode_removexattr")
 int BPF_PROG(file_rmxattr, void *idmap, struct dentry *dentry, const char *name, int ret)
 {
-	return change_xattr(dentry, name, 0, ret);
+	return change_xattr(dentry, name, 0, 0, ret);
 }
 
 SEC("lsm/inode_set_acl")
@@ -913,7 +916,7 @@ static __always_inline int file_command(struct file *file, unsigned int cmd, int
 		return earlier(ret);
 	s = current_subject();
 	if (!s)
-		return 0;
+		return errno_of(seal_ioctl(&q, cmd));
 	err = ioctl_allowed(s, &q, BPF_CORE_READ(file, f_inode, i_mode), cmd);
 	if (err)
 		return errno_of(err);

@@ -16,6 +16,7 @@
 #include "core.h"
 #include "enroll.h"
 #include "reach.h"
+#include "seal.h"
 
 /* Mount namespace of process 1 (its inode number). Set by the loader before the load. */
 const volatile __u32 reference_namespace = 0;
@@ -50,7 +51,7 @@ static long guard_one(__u32 i, struct guard_climb *c)
 		key.device = BPF_CORE_READ(inode, i_sb, s_dev);
 		flags = bpf_map_lookup_elem(&guarded, &key);
 		if (flags) {
-			c->flags |= i ? *flags & GUARD_TREE : *flags;
+			c->flags |= i ? *flags & (GUARD_TREE | GUARD_PINS) : *flags;
 			if (*flags & GUARD_TREE) {
 				c->done = 1;
 				return 1;
@@ -67,8 +68,8 @@ static long guard_one(__u32 i, struct guard_climb *c)
 }
 
 /*
- * Does the jail rest on the file whose dentry is q->leaf? GUARD_TREE: it is guarded, or beneath
- * what is; GUARD_ABOVE: it is above. Too deep to tell counts as guarded.
+ * Does the jail rest on the file whose dentry is q->leaf? enum guard_flag; GUARD_TREE: it is
+ * guarded, or beneath what is; GUARD_ABOVE: it is above. Too deep to tell counts as guarded.
  */
 __noinline int guard_check(struct query *q)
 {
@@ -79,8 +80,8 @@ __noinline int guard_check(struct query *q)
 	c.at = q->leaf;
 	bpf_loop(GUARD_LEVELS, guard_one, &c, 0);
 	if (!c.done)
-		return GUARD_TREE;
-	return c.flags & (GUARD_TREE | GUARD_ABOVE);
+		return GUARD_TREE | GUARD_PINS;
+	return c.flags;
 }
 
 /* The dentry directly below the root of its filesystem that `leaf` is or is under. */
@@ -336,10 +337,8 @@ static __always_inline int guard_entry(struct dentry *dentry, __u32 above, int r
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
 	q.leaf = (__u64)dentry;
-	return errno_of(guard_inode(s, &q, above));
+	return errno_of(s ? guard_inode(s, &q, above) : seal_inode(&q, above));
 }
 
 /* The same, of two. */
@@ -352,14 +351,12 @@ static __always_inline int guard_entries(struct dentry *one, struct dentry *othe
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
 	q.leaf = (__u64)one;
-	err = guard_inode(s, &q, 1);
+	err = s ? guard_inode(s, &q, 1) : seal_inode(&q, 1);
 	if (err)
 		return errno_of(err);
 	q.leaf = (__u64)other;
-	return errno_of(guard_inode(s, &q, 1));
+	return errno_of(s ? guard_inode(s, &q, 1) : seal_inode(&q, 1));
 }
 
 SEC("lsm/inode_unlink")
@@ -429,9 +426,9 @@ static __always_inline int guard_new(struct dentry *dentry, int mode, int ret)
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
 	q.leaf = (__u64)dentry;
+	if (!s)
+		return errno_of(seal_inode(&q, 0));
 	err = guard_inode(s, &q, 0);
 	if (!err && has_set_id(mode))
 		err = setid_planted(s, &q);
@@ -486,14 +483,15 @@ static __always_inline int private_mount(__u64 address)
 }
 
 /* Mounting over, or taking away, what is at a dentry on the mount `mnt`. */
-static __always_inline int mount_over(struct subject *s, __u64 mnt, __u64 dentry)
+static __always_inline int mount_over(struct subject *s, struct query *q, __u64 mnt, __u64 dentry)
 {
-	struct query q = { .op = OP_MOUNT, .granted = ROLE_DEPTH };
-
-	q.leaf = dentry;
-	if (!guard_check(&q) || (mnt && private_mount(mnt)))
+	q->leaf = dentry;
+	q->access = 0;
+	if (mnt && private_mount(mnt))
 		return 0;
-	return refuse_always(s, &q, REASON_GUARD, EPERM);
+	if (!s) /* once sealed */
+		return seal_mount(q) ? refuse_sealed(q) : 0;
+	return guard_check(q) ? refuse_always(s, q, REASON_GUARD, EPERM) : 0;
 }
 
 enum {
@@ -501,44 +499,47 @@ enum {
 	MS_PROPAGATION = 0x1e0000, /* MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED */
 };
 
-static __always_inline int mount_allowed(struct subject *s)
+static __always_inline int mount_allowed(struct subject *s, struct query *q)
 {
-	struct query q = { .op = OP_MOUNT, .access = ALLOW_MOUNT, .granted = ROLE_DEPTH };
-
-	return flag_decide(s, &q, EPERM);
+	q->op = OP_MOUNT;
+	q->granted = ROLE_DEPTH;
+	q->access = ALLOW_MOUNT;
+	return s ? flag_decide(s, q, EPERM) : 0;
 }
 
 SEC("lsm/sb_mount")
 int BPF_PROG(guard_mount, const char *dev_name, struct path *path, const char *type,
 	     unsigned long flags, void *data, int ret)
 {
-	struct query q = { .op = OP_MOUNT, .granted = ROLE_DEPTH };
+	struct query q = {};
 	struct subject *s;
 	int err;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
-	err = mount_allowed(s);
-	if (err)
+	err = mount_allowed(s, &q);
+	if (err || (!s && (flags & MS_REMOUNT)))
 		return errno_of(err);
 	/* What moves is told by name only: it may be what is guarded. Elsewhere the kernel
 	 * moves nothing that others would see. */
 	if ((flags & MS_MOVE) && in_reference()) {
+		if (!s)
+			return sealed() ? errno_of(refuse_sealed(&q)) : 0;
 		q.leaf = (__u64)BPF_CORE_READ(path, dentry);
+		q.access = 0;
 		return errno_of(refuse_always(s, &q, REASON_GUARD, EPERM));
 	}
 	if (flags & MS_PROPAGATION)
 		return 0;
-	return errno_of(
-		mount_over(s, (__u64)BPF_CORE_READ(path, mnt), (__u64)BPF_CORE_READ(path, dentry)));
+	return errno_of(mount_over(s, &q, (__u64)BPF_CORE_READ(path, mnt),
+				   (__u64)BPF_CORE_READ(path, dentry)));
 }
 
 SEC("lsm/move_mount")
 int BPF_PROG(guard_move_mount, struct path *from, struct path *to, int ret)
 {
+	struct query q = {};
 	struct subject *s;
 	__u64 m;
 	int err;
@@ -546,11 +547,9 @@ int BPF_PROG(guard_move_mount, struct path *from, struct path *to, int ret)
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
-	err = mount_allowed(s);
+	err = mount_allowed(s, &q);
 	if (!err)
-		err = mount_over(s, (__u64)BPF_CORE_READ(to, mnt),
+		err = mount_over(s, &q, (__u64)BPF_CORE_READ(to, mnt),
 				 (__u64)BPF_CORE_READ(to, dentry));
 	if (err)
 		return errno_of(err);
@@ -559,7 +558,7 @@ int BPF_PROG(guard_move_mount, struct path *from, struct path *to, int ret)
 	m = (__u64)BPF_CORE_READ((struct mount *)m, mnt_parent);
 	if (m == (__u64)BPF_CORE_READ(from, mnt) - bpf_core_field_offset(struct mount, mnt))
 		return 0; /* not attached anywhere */
-	return errno_of(mount_over(s, m + bpf_core_field_offset(struct mount, mnt),
+	return errno_of(mount_over(s, &q, m + bpf_core_field_offset(struct mount, mnt),
 				   (__u64)BPF_CORE_READ(from, dentry)));
 }
 
@@ -567,6 +566,7 @@ SEC("lsm/sb_umount")
 int BPF_PROG(guard_umount, struct vfsmount *mnt, int flags, int ret)
 {
 	struct mount *m, *parent;
+	struct query q = {};
 	struct subject *s;
 	__u64 root;
 	int err;
@@ -574,54 +574,53 @@ int BPF_PROG(guard_umount, struct vfsmount *mnt, int flags, int ret)
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
-	err = mount_allowed(s);
+	err = mount_allowed(s, &q);
 	if (err)
 		return errno_of(err);
 	root = (__u64)BPF_CORE_READ(mnt, mnt_root);
 	m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 	parent = BPF_CORE_READ(m, mnt_parent);
 	return errno_of(
-		mount_over(s, (__u64)parent + bpf_core_field_offset(struct mount, mnt), root));
+		mount_over(s, &q, (__u64)parent + bpf_core_field_offset(struct mount, mnt), root));
 }
 
 SEC("lsm/sb_pivotroot")
 int BPF_PROG(guard_pivotroot, struct path *old_path, struct path *new_path, int ret)
 {
-	struct query q = { .op = OP_MOUNT, .granted = ROLE_DEPTH };
+	struct query q = {};
 	struct subject *s;
 	int err;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
-	err = mount_allowed(s);
+	err = mount_allowed(s, &q);
 	if (err)
 		return errno_of(err);
 	if (!in_reference())
 		return 0;
 	q.leaf = (__u64)BPF_CORE_READ(new_path, dentry);
+	q.access = 0;
+	if (!s)
+		return sealed() ? errno_of(refuse_sealed(&q)) : 0;
 	return errno_of(refuse_always(s, &q, REASON_GUARD, EPERM));
 }
 
 SEC("lsm/sb_remount")
 int BPF_PROG(guard_remount, struct super_block *sb, void *options, int ret)
 {
+	struct query q = {};
 	struct subject *s;
 	int err;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
-	err = mount_allowed(s);
-	if (err)
+	err = mount_allowed(s, &q);
+	/* The file systems above the pins are mounted again as the system starts. */
+	if (err || (!s && BPF_CORE_READ(sb, s_magic) != BPFFS_MAGIC))
 		return errno_of(err);
-	return errno_of(mount_over(s, 0, (__u64)BPF_CORE_READ(sb, s_root)));
+	return errno_of(mount_over(s, &q, 0, (__u64)BPF_CORE_READ(sb, s_root)));
 }
 
 /* A cgroup hierarchy's release agent: the kernel would run it outside the jail. */
@@ -652,20 +651,20 @@ enum {
 	BPF_TYPE_LSM = 29,
 };
 
-/* Is this object, by kind and id, one of ours? */
-static __always_inline int is_ours(__u32 kind, __u32 id)
+/* Is this object, by kind and id, one of ours? 0, or enum guard_use. */
+static __always_inline __u32 is_ours(__u32 kind, __u32 id)
 {
 	__u64 key = (__u64)kind << 32 | id;
+	__u32 *use = bpf_map_lookup_elem(&guarded_objects, &key);
 
-	return bpf_map_lookup_elem(&guarded_objects, &key) != NULL;
+	return use ? *use : 0;
 }
 
-static __always_inline int refuse_object(struct subject *s, __u32 value)
+static __always_inline int refuse_object(struct subject *s, struct query *q, __u32 value)
 {
-	struct query q = { .op = OP_BPF, .granted = ROLE_DEPTH };
-
-	q.value = value;
-	return refuse_always(s, &q, REASON_GUARD, EPERM);
+	q->access = 0;
+	q->value = value;
+	return refuse_always(s, q, REASON_GUARD, EPERM);
 }
 
 /* No `ret`: kernels from 6.18 on have one argument more before it. */
@@ -677,46 +676,64 @@ int guard_bpf(__u64 *ctx)
 	__u32 cmd = ctx[0], word = 0;
 	int err;
 
+	bpf_probe_read_kernel(&word, sizeof(word), (void *)ctx[1]);
+	q.leaf = ctx[1];
+	err = seal_bpf(&q, cmd);
+	if (!err && !s && cmd == BPF_LINK_GET_FD_BY_ID && is_ours(GUARD_LINK, word))
+		err = seal_program(&q);
+	if (err)
+		return errno_of(refuse_sealed(&q));
 	if (!s)
 		return 0;
 	q.value = cmd;
 	err = flag_decide(s, &q, EPERM);
 	if (err)
 		return errno_of(err);
-	bpf_probe_read_kernel(&word, sizeof(word), (void *)ctx[1]);
 	if (cmd == BPF_LINK_GET_FD_BY_ID && is_ours(GUARD_LINK, word))
-		return errno_of(refuse_object(s, cmd));
+		return errno_of(refuse_object(s, &q, cmd));
 	/* A rival on our hooks, a replacement of our functions, or their slots filled. */
 	if (cmd == BPF_PROG_LOAD &&
 	    (word == BPF_TYPE_TRACING || word == BPF_TYPE_EXT || word == BPF_TYPE_LSM))
-		return errno_of(refuse_object(s, cmd));
+		return errno_of(refuse_object(s, &q, cmd));
 	return 0;
 }
 
 SEC("lsm/bpf_map")
 int BPF_PROG(guard_bpf_map, struct bpf_map *map, unsigned int mode, int ret)
 {
+	struct query q = { .op = OP_BPF, .granted = ROLE_DEPTH };
 	struct subject *s;
+	__u32 use;
 
 	if (ret)
 		return earlier(ret);
-	s = current_subject();
-	if (!s || !is_ours(GUARD_MAP, BPF_CORE_READ(map, id)))
+	use = is_ours(GUARD_MAP, BPF_CORE_READ(map, id));
+	if (!use && !is_inner(map))
 		return 0;
-	return errno_of(refuse_object(s, BPF_MAP_GET_FD_BY_ID));
+	s = current_subject();
+	if (!s)
+		return seal_map(&q, use, mode) ? errno_of(refuse_sealed(&q)) : 0;
+	/* The tables of policies are made by our own program. */
+	return use ? errno_of(refuse_object(s, &q, BPF_MAP_GET_FD_BY_ID)) : 0;
 }
 
 SEC("lsm/bpf_prog")
 int BPF_PROG(guard_bpf_prog, struct bpf_prog *prog, int ret)
 {
+	struct query q = { .op = OP_BPF, .granted = ROLE_DEPTH };
+	int ours = is_ours(GUARD_PROGRAM, BPF_CORE_READ(prog, aux, id));
 	struct subject *s;
+	__u32 type;
 
 	if (ret)
 		return earlier(ret);
-	s = current_subject();
-	if (!s || !is_ours(GUARD_PROGRAM, BPF_CORE_READ(prog, aux, id)))
+	type = BPF_CORE_READ(prog, type);
+	if (!ours && type <= 63 && !((watching_types >> (type & 63)) & 1))
 		return 0;
-	return errno_of(refuse_object(s, BPF_PROG_GET_FD_BY_ID));
+	s = current_subject();
+	if (!s)
+		return seal_program(&q) ? errno_of(refuse_sealed(&q)) : 0;
+	return ours ? errno_of(refuse_object(s, &q, BPF_PROG_GET_FD_BY_ID)) : 0;
 }
 
 static __always_inline int flag_hook(struct subject *s, __u32 op, __u32 flag, __u32 value)
@@ -728,30 +745,28 @@ static __always_inline int flag_hook(struct subject *s, __u32 op, __u32 flag, __
 }
 
 /* Modules and what else the kernel would run (kexec images, policies); not firmware. */
-SEC("lsm/kernel_read_file")
-int BPF_PROG(guard_read_file, struct file *file, int id, int contents, int ret)
+static __always_inline int reads_code(__u32 id)
 {
 	struct subject *s;
 
-	if (ret)
-		return earlier(ret);
+	if (seals_code(id))
+		return errno_of(refuse_sealed_op(OP_MODULE, id));
 	s = current_subject();
 	if (!s || id == READING_FIRMWARE)
 		return 0;
 	return flag_hook(s, OP_MODULE, ALLOW_MODULE_LOAD, id);
 }
 
+SEC("lsm/kernel_read_file")
+int BPF_PROG(guard_read_file, struct file *file, int id, int contents, int ret)
+{
+	return ret ? earlier(ret) : reads_code(id);
+}
+
 SEC("lsm/kernel_load_data")
 int BPF_PROG(guard_load_data, int id, int contents, int ret)
 {
-	struct subject *s;
-
-	if (ret)
-		return earlier(ret);
-	s = current_subject();
-	if (!s || id == READING_FIRMWARE)
-		return 0;
-	return flag_hook(s, OP_MODULE, ALLOW_MODULE_LOAD, id);
+	return ret ? earlier(ret) : reads_code(id);
 }
 
 /* Autoload: modprobe would run outside the jail. */
@@ -762,6 +777,8 @@ int BPF_PROG(guard_autoload, char *name, int ret)
 
 	if (ret)
 		return earlier(ret);
+	if (seals_code(READING_MODULE))
+		return errno_of(refuse_sealed_op(OP_MODULE, 0));
 	s = current_subject();
 	return s ? flag_hook(s, OP_MODULE, ALLOW_MODULE_LOAD, 0) : 0;
 }
@@ -914,9 +931,9 @@ __noinline int attribute_name(__u64 name)
 /*
  * The mark of an executable is root's to set and to remove, outside any jail: some
  * kernels let the file's owner. When a stacked filesystem copies a file up, the kernel
- * sets it as the mounter. Global, as guard_inode().
+ * sets it as the mounter. A seal lets marks come, not go or change. Global, as guard_inode().
  */
-__noinline int guard_mark(struct query *q)
+__noinline int guard_mark(struct query *q, __u32 appends)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct member nobody = {};
@@ -927,9 +944,11 @@ __noinline int guard_mark(struct query *q)
 	if (!acting())
 		return 0;
 	s = subject_of(t);
+	q->op = OP_MARK;
+	if (sealed() >= SEAL_ROLES && (!appends || sealed() == SEAL_STRICT))
+		return refuse_sealed(q) ? -EPERM : 0;
 	if (is_root(t) && (!s || borrowed_creds()))
 		return 0;
-	q->op = OP_MARK;
 	if (s)
 		return refuse_always(s, q, REASON_ENROLL, EPERM) ? -EPERM : 0;
 	q->reason = REASON_ENROLL;

@@ -11,6 +11,7 @@
  *   exec.h    exec, mapping code, and what an exec may gain
  *   proc.h    identity, capabilities, other processes, System V IPC
  *   reach.h   reach to a process known by address only
+ *   seal.h    what a seal closes to everybody
  *   guard.h   self-protection and the kernel's own surface
  *
  * Every program passes on an earlier refusal, finds the subject, and returns 0 for
@@ -23,6 +24,7 @@
 #include "enroll.h"
 #include "stamp.h"
 #include "reach.h"
+#include "seal.h"
 #include "guard.h"
 #include "file.h"
 #include "ways.h"

@@ -151,6 +151,7 @@ const (
 	JailEventKindEVENT_RELOAD  JailEventKind = 5
 	JailEventKindEVENT_POD_END JailEventKind = 6
 	JailEventKindEVENT_UPGRADE JailEventKind = 7
+	JailEventKindEVENT_SEAL    JailEventKind = 8
 )
 
 type JailFileKey struct {
@@ -169,8 +170,11 @@ const (
 type JailGuardFlag uint32
 
 const (
-	JailGuardFlagGUARD_TREE  JailGuardFlag = 1
-	JailGuardFlagGUARD_ABOVE JailGuardFlag = 2
+	JailGuardFlagGUARD_TREE       JailGuardFlag = 1
+	JailGuardFlagGUARD_ABOVE      JailGuardFlag = 2
+	JailGuardFlagGUARD_BINARY     JailGuardFlag = 4
+	JailGuardFlagGUARD_PINS       JailGuardFlag = 8
+	JailGuardFlagGUARD_PINS_ABOVE JailGuardFlag = 16
 )
 
 type JailGuardKey struct {
@@ -186,6 +190,13 @@ const (
 	JailGuardObjectGUARD_MAP     JailGuardObject = 1
 	JailGuardObjectGUARD_PROGRAM JailGuardObject = 2
 	JailGuardObjectGUARD_LINK    JailGuardObject = 3
+)
+
+type JailGuardUse uint32
+
+const (
+	JailGuardUseGUARD_READ  JailGuardUse = 1
+	JailGuardUseGUARD_WRITE JailGuardUse = 2
 )
 
 type JailIdentifyOp uint32
@@ -210,6 +221,15 @@ type JailLimit struct {
 	Reported   [2]uint32
 	Suppressed uint32
 	Pad        uint32
+}
+
+type JailMapUse struct {
+	_          structs.HostLayout
+	References uint64
+	Users      uint64
+	Writers    uint64
+	Id         uint32
+	Inner      uint32
 }
 
 type JailMark struct {
@@ -396,6 +416,18 @@ const (
 	JailPrctlPRCTL_REFUSED    JailPrctl = 4040
 )
 
+type JailProgramUse struct {
+	_          structs.HostLayout
+	Id         uint32
+	Type       uint32
+	AttachType uint32
+	Target     uint32
+	Program    uint32
+	Count      uint32
+	Maps       [64]uint32
+	Name       [16]uint8
+}
+
 type JailReason uint32
 
 const (
@@ -415,6 +447,7 @@ const (
 	JailReasonREASON_MORE        JailReason = 13
 	JailReasonREASON_FOLDED      JailReason = 14
 	JailReasonREASON_GUARD       JailReason = 15
+	JailReasonREASON_SEALED      JailReason = 16
 )
 
 type JailRefusal uint32
@@ -500,6 +533,21 @@ type JailScratch struct {
 	Cgroup JailCgroupKey
 	Spill  [256]uint8
 	Mark   [64]uint8
+}
+
+type JailSeal uint32
+
+const (
+	JailSealSEAL_NONE    JailSeal = 0
+	JailSealSEAL_CLOSING JailSeal = 1
+	JailSealSEAL_ROLES   JailSeal = 2
+	JailSealSEAL_STRICT  JailSeal = 3
+)
+
+type JailSealing struct {
+	_     structs.HostLayout
+	Level uint32
+	Pad   uint32
 }
 
 type JailSocketKind uint32
@@ -759,6 +807,7 @@ const (
 	JailProgIpcMsgctl         = "ipc_msgctl"
 	JailProgIpcSemctl         = "ipc_semctl"
 	JailProgIpcShmctl         = "ipc_shmctl"
+	JailProgMapsIter          = "maps_iter"
 	JailProgMountsCount       = "mounts_count"
 	JailProgNetBind           = "net_bind"
 	JailProgNetConnect        = "net_connect"
@@ -785,6 +834,10 @@ const (
 	JailProgProcSetsched      = "proc_setsched"
 	JailProgProcSetuid        = "proc_setuid"
 	JailProgProcTraceme       = "proc_traceme"
+	JailProgProgramsIter      = "programs_iter"
+	JailProgSealLockdown      = "seal_lockdown"
+	JailProgSealSysctl        = "seal_sysctl"
+	JailProgSealTo            = "seal_to"
 	JailProgStampEnd          = "stamp_end"
 	JailProgStampFork         = "stamp_fork"
 	JailProgStampIter         = "stamp_iter"
@@ -908,6 +961,7 @@ type JailProgramSpecs struct {
 	IpcMsgctl        *ebpf.ProgramSpec `ebpf:"ipc_msgctl"`
 	IpcSemctl        *ebpf.ProgramSpec `ebpf:"ipc_semctl"`
 	IpcShmctl        *ebpf.ProgramSpec `ebpf:"ipc_shmctl"`
+	MapsIter         *ebpf.ProgramSpec `ebpf:"maps_iter"`
 	MountsCount      *ebpf.ProgramSpec `ebpf:"mounts_count"`
 	NetBind          *ebpf.ProgramSpec `ebpf:"net_bind"`
 	NetConnect       *ebpf.ProgramSpec `ebpf:"net_connect"`
@@ -934,6 +988,10 @@ type JailProgramSpecs struct {
 	ProcSetsched     *ebpf.ProgramSpec `ebpf:"proc_setsched"`
 	ProcSetuid       *ebpf.ProgramSpec `ebpf:"proc_setuid"`
 	ProcTraceme      *ebpf.ProgramSpec `ebpf:"proc_traceme"`
+	ProgramsIter     *ebpf.ProgramSpec `ebpf:"programs_iter"`
+	SealLockdown     *ebpf.ProgramSpec `ebpf:"seal_lockdown"`
+	SealSysctl       *ebpf.ProgramSpec `ebpf:"seal_sysctl"`
+	SealTo           *ebpf.ProgramSpec `ebpf:"seal_to"`
 	StampEnd         *ebpf.ProgramSpec `ebpf:"stamp_end"`
 	StampFork        *ebpf.ProgramSpec `ebpf:"stamp_fork"`
 	StampIter        *ebpf.ProgramSpec `ebpf:"stamp_iter"`
@@ -1154,6 +1212,7 @@ type JailPrograms struct {
 	IpcMsgctl        *ebpf.Program `ebpf:"ipc_msgctl"`
 	IpcSemctl        *ebpf.Program `ebpf:"ipc_semctl"`
 	IpcShmctl        *ebpf.Program `ebpf:"ipc_shmctl"`
+	MapsIter         *ebpf.Program `ebpf:"maps_iter"`
 	MountsCount      *ebpf.Program `ebpf:"mounts_count"`
 	NetBind          *ebpf.Program `ebpf:"net_bind"`
 	NetConnect       *ebpf.Program `ebpf:"net_connect"`
@@ -1180,6 +1239,10 @@ type JailPrograms struct {
 	ProcSetsched     *ebpf.Program `ebpf:"proc_setsched"`
 	ProcSetuid       *ebpf.Program `ebpf:"proc_setuid"`
 	ProcTraceme      *ebpf.Program `ebpf:"proc_traceme"`
+	ProgramsIter     *ebpf.Program `ebpf:"programs_iter"`
+	SealLockdown     *ebpf.Program `ebpf:"seal_lockdown"`
+	SealSysctl       *ebpf.Program `ebpf:"seal_sysctl"`
+	SealTo           *ebpf.Program `ebpf:"seal_to"`
 	StampEnd         *ebpf.Program `ebpf:"stamp_end"`
 	StampFork        *ebpf.Program `ebpf:"stamp_fork"`
 	StampIter        *ebpf.Program `ebpf:"stamp_iter"`
@@ -1257,6 +1320,7 @@ func (p *JailPrograms) Close() error {
 		p.IpcMsgctl,
 		p.IpcSemctl,
 		p.IpcShmctl,
+		p.MapsIter,
 		p.MountsCount,
 		p.NetBind,
 		p.NetConnect,
@@ -1283,6 +1347,10 @@ func (p *JailPrograms) Close() error {
 		p.ProcSetsched,
 		p.ProcSetuid,
 		p.ProcTraceme,
+		p.ProgramsIter,
+		p.SealLockdown,
+		p.SealSysctl,
+		p.SealTo,
 		p.StampEnd,
 		p.StampFork,
 		p.StampIter,

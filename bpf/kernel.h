@@ -122,6 +122,18 @@ enum {
 	F_SETOWN_EX = 15,
 	READING_FIRMWARE = 1,
 	READING_MODULE = 2,
+	READING_POLICY = 5,
+	READING_X509 = 6,
+	MS_REMOUNT = 0x20,
+	XATTR_CREATE = 1,
+	PERF_EVENT_IOC_SET_BPF = 0x40042408,
+};
+
+/* Values that differ between kernels: read with bpf_core_enum_value(). */
+enum lockdown_reason {
+	LOCKDOWN_INTEGRITY_MAX = 16,
+	LOCKDOWN_KCORE = 17,
+	LOCKDOWN_KPROBES = 18,
 };
 
 #define F2FS_SUPER_MAGIC 0xf2f52010UL
@@ -201,6 +213,10 @@ struct hlist_head {
 
 struct bpf_map {
 	__u32 id;
+	char name[16];
+	struct {
+		__s64 counter;
+	} refcnt, usercnt, writecnt;
 };
 
 struct bpf_local_storage_map {
@@ -407,11 +423,20 @@ struct key {
 	struct keyring_index_key index_key;
 };
 
+struct bpf_prog;
+
 struct bpf_prog_aux {
 	__u32 id;
+	__u32 used_map_cnt;
+	__u32 attach_btf_id;
+	struct bpf_prog *dst_prog;
+	struct bpf_map **used_maps;
+	char name[16];
 };
 
 struct bpf_prog {
+	enum bpf_prog_type type;
+	enum bpf_attach_type expected_attach_type;
 	struct bpf_prog_aux *aux;
 };
 
@@ -493,6 +518,14 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	__u32 fd;
 	struct file *file;
+};
+struct bpf_iter__bpf_prog {
+	struct bpf_iter_meta *meta;
+	struct bpf_prog *prog;
+};
+struct bpf_iter__bpf_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
 };
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;

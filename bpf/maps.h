@@ -40,6 +40,11 @@ const struct {
 	enum guard_flag guard_flag;
 	enum guard_object guard_object;
 	struct path_identity path_identity;
+	enum guard_use guard_use;
+	enum seal seal;
+	struct sealing sealing;
+	struct map_use map_use;
+	struct program_use program_use;
 } *exported __attribute__((unused));
 
 /* The control block. The loader has it mapped and stores single words (door, instance,
@@ -258,8 +263,8 @@ struct {
 	__type(value, __u32);
 } guarded SEC(".maps");
 
-/* enum guard_object << 32 | id -> 1: maps, programs and links of ours. Written by the
- * loader. */
+/* enum guard_object << 32 | id -> enum guard_use: maps, programs and links of ours. Written
+ * by the loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

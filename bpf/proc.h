@@ -115,10 +115,12 @@ int BPF_PROG(proc_ptrace, struct task_struct *child, unsigned int mode, int ret)
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	if (!s)
-		return 0;
 	q.value = child->tgid;
-	q.quiet = mode & PTRACE_MODE_NOAUDIT;
+	q.quiet = mode & PTRACE_MODE_NOAUDIT ? 1 : 0;
+	if (!s) {
+		q.leaf = (__u64)child;
+		return errno_of(seal_ptrace(&q, mode));
+	}
 	if (!reaches(s, subject_of(child))) {
 		return refuse_always(s, &q, REASON_REACH, EPERM);
 	}

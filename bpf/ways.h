@@ -517,8 +517,21 @@ int identify(struct identity *ask)
 	key_of(&key, inode);
 	switch (ask->op) {
 	case IDENTIFY_PUT:
+		if (sealed()) {
+			held = bpf_map_lookup_elem(&executables, &key);
+			if (held)
+				return held->role == e.role && held->pod == e.pod &&
+						       held->flags == e.flags
+					       ? 0
+					       : EPERM;
+			if (sealed() == SEAL_STRICT)
+				return EPERM;
+			return bpf_map_update_elem(&executables, &key, &e, BPF_NOEXIST) ? EPERM : 0;
+		}
 		return bpf_map_update_elem(&executables, &key, &e, BPF_ANY) ? ENOSPC : 0;
 	case IDENTIFY_DELETE:
+		if (sealed())
+			return EPERM;
 		bpf_map_delete_elem(&executables, &key);
 		return 0;
 	case IDENTIFY_ROLE:

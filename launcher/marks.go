@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -64,7 +65,14 @@ func OpenMarkable(name string) (f *os.File, real string, err error) {
 
 // SetAttribute writes the mark on the file. held tells whether its file system can hold it.
 func (m Mark) SetAttribute(f *os.File) (held bool, err error) {
-	err = unix.Fsetxattr(int(f.Fd()), MarkAttribute, m.Bytes(), 0)
+	fd := int(f.Fd())
+	if err = unix.Fsetxattr(fd, MarkAttribute, m.Bytes(), unix.XATTR_CREATE); errors.Is(err, unix.EEXIST) {
+		held := make([]byte, len(m.Bytes())+1)
+		if n, rerr := unix.Fgetxattr(fd, MarkAttribute, held); rerr == nil && bytes.Equal(held[:n], m.Bytes()) {
+			return true, nil
+		}
+		err = unix.Fsetxattr(fd, MarkAttribute, m.Bytes(), 0) // refused after a seal
+	}
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return false, nil
 	}

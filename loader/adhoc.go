@@ -154,6 +154,9 @@ func (k *Kernel) installAdHoc(list []compiled, mounts uint64, allowed func() err
 	if err != nil {
 		return nil, err
 	}
+	if k.sealed != SealNone {
+		return nil, fmt.Errorf("rules of one start: %w", ErrSealed)
+	}
 	unlock, err := lock()
 	if err != nil {
 		return nil, err
@@ -241,6 +244,9 @@ func (k *Kernel) Collect() error {
 // hook that looks at such a role's policy runs for a task in one of those domains, so
 // where there is none nothing needs to be waited for.
 func (k *Kernel) collect(most int) error {
+	if k.sealed != SealNone {
+		return nil // what is there stays
+	}
 	s, err := k.share()
 	if err != nil {
 		return err

@@ -28,6 +28,10 @@ var (
 	ErrJailed = errors.New("refused inside a jail")
 	// ErrNoEnforcement means that the self-test saw no denial.
 	ErrNoEnforcement = errors.New("the self-test was not refused: the kernel attaches the programs but does not call them")
+	// ErrSealed means that what is loaded stays as it is until the next boot.
+	ErrSealed = errors.New("sealed until the next boot")
+	// ErrHeld means that a seal would not hold: somebody has hold of what is ours.
+	ErrHeld = errors.New("not sealed: maps or programs of jail are held by others")
 	// ErrIdentity means that a role's id or name belongs to another role that is loaded.
 	ErrIdentity = errors.New("an id and a name stay together until jail is unloaded")
 )

@@ -413,6 +413,7 @@ var reasons = map[string]string{
 	"bad_address": "the address could not be read",
 	"enroll":      "the enrollment was refused",
 	"no_gain":     "whoever entered without privilege may not gain any",
+	"sealed":      "closed to everybody until the next boot: jail is sealed",
 	"more":        "the new name would grant more than the old one",
 	"folded":      "the file system takes other spellings for the same name, so rules cannot tell names apart",
 }
@@ -871,7 +872,7 @@ func (k *Kernel) sameEvents() error {
 	if err != nil {
 		return err
 	}
-	m, err := ebpf.LoadPinnedMap(filepath.Join(now.dir(mapsDir), "events"), nil)
+	m, err := ebpf.LoadPinnedMap(filepath.Join(now.dir(mapsDir), "events"), k.openHow("events"))
 	if err != nil {
 		return fmt.Errorf("pinned map events: %w", translate(err))
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -61,7 +62,7 @@ func (k *Kernel) guardFiles() error {
 			_ = unix.Close(int(fd))
 		}
 	}()
-	open := func(path string, flag bpf.JailGuardFlag) error {
+	open := func(path string, flag uint32) error {
 		fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 		if errors.Is(err, unix.ENOENT) {
 			return nil
@@ -69,7 +70,7 @@ func (k *Kernel) guardFiles() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		flags[uint32(fd)] |= uint32(flag)
+		flags[uint32(fd)] |= flag
 		return nil
 	}
 	paths := []string{exe}
@@ -81,14 +82,22 @@ func (k *Kernel) guardFiles() error {
 		paths = append(paths, found...)
 	}
 	for _, path := range paths {
-		if err := open(path, bpf.JailGuardFlagGUARD_TREE); err != nil {
+		itself, above := uint32(bpf.JailGuardFlagGUARD_TREE), uint32(bpf.JailGuardFlagGUARD_ABOVE)
+		switch path {
+		case exe:
+			itself |= uint32(bpf.JailGuardFlagGUARD_BINARY)
+		case Dir:
+			itself |= uint32(bpf.JailGuardFlagGUARD_PINS)
+			above |= uint32(bpf.JailGuardFlagGUARD_PINS_ABOVE)
+		}
+		if err := open(path, itself); err != nil {
 			return err
 		}
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			path = real
 		}
 		for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-			if err := open(dir, bpf.JailGuardFlagGUARD_ABOVE); err != nil {
+			if err := open(dir, above); err != nil {
 				return err
 			}
 			if dir == "/" {
@@ -155,17 +164,19 @@ func (k *Kernel) guardObjects() error {
 		return err
 	}
 	put := func(kind bpf.JailGuardObject, id uint32) error {
-		return table.Put(uint64(kind)<<32|uint64(id), uint32(1))
+		return table.Put(uint64(kind)<<32|uint64(id), uint32(bpf.JailGuardUseGUARD_READ))
 	}
-	for name, m := range k.maps {
-		info, err := m.Info()
-		if err != nil {
-			return fmt.Errorf("map %s: %w", name, err)
+	pinned, err := k.pinsOfMaps()
+	if err != nil {
+		return err
+	}
+	for id, m := range pinned {
+		use := uint32(bpf.JailGuardUseGUARD_READ)
+		if slices.Contains(sealWritable, m.name) {
+			use = uint32(bpf.JailGuardUseGUARD_WRITE)
 		}
-		if id, ok := info.ID(); ok {
-			if err := put(bpf.JailGuardObjectGUARD_MAP, uint32(id)); err != nil {
-				return err
-			}
+		if err := table.Put(uint64(bpf.JailGuardObjectGUARD_MAP)<<32|uint64(id), use); err != nil {
+			return err
 		}
 	}
 	programs, err := filepath.Glob(progsDir + "/*/*")

@@ -35,7 +35,13 @@ var optionalHooks = map[string]bool{
 }
 
 // pinnedPrograms are not attached but run by later processes.
-var pinnedPrograms = []string{"tell", "stamp_end", "identify", "mounts_count"}
+var pinnedPrograms = []string{"tell", "stamp_end", "identify", "mounts_count", "seal_to", sysctlProgram}
+
+// sysctlProgram is attached by a seal.
+const sysctlProgram = "seal_sysctl"
+
+// onDemand tells programs that are run, or attached, later from those that a load attaches.
+func onDemand(t ebpf.ProgramType) bool { return t == ebpf.Syscall || t == ebpf.CGroupSysctl }
 
 // lastDetached lists the programs that unload detaches after all others, so that no
 // exec slips in unjailed while the rest goes.
@@ -43,7 +49,8 @@ var lastDetached = []string{"enroll_stage", "enroll_stage_v2", "exec_check", "en
 
 // Kernel is the loaded kernel part: its pinned maps.
 type Kernel struct {
-	set      set // that acts
+	set      set  // that acts
+	sealed   Seal // read when it was opened
 	maps     map[string]*ebpf.Map
 	early    bool          // it is loaded in an initramfs; see [reference]
 	sharing  sync.Mutex    // of the next
@@ -102,6 +109,9 @@ func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	}
 	if err != nil && !errors.Is(err, ErrNotLoaded) && !errors.Is(err, ErrNotWhole) {
 		return nil, err
+	}
+	if err == nil && k.sealed != SealNone {
+		return nil, errors.Join(fmt.Errorf("nothing can be mended: %w", ErrSealed), k.whole(), k.Close())
 	}
 	enforced := found.linked()
 	if err == nil {
@@ -406,8 +416,9 @@ func checkABI(pinned uint32) error {
 // Close gives back the descriptors. Enforcement goes on.
 func (k *Kernel) Close() error {
 	errs := []error{k.shared.close()}
-	for _, m := range k.maps {
+	for name, m := range k.maps {
 		errs = append(errs, m.Close())
+		delete(k.maps, name)
 	}
 	k.dropPrograms()
 	return errors.Join(errs...)
@@ -451,6 +462,9 @@ func Unload(force bool) error {
 		return err
 	}
 	defer k.Close()
+	if k.sealed != SealNone {
+		return ErrSealed
+	}
 	c, err := k.control()
 	if err != nil {
 		return err

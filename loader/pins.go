@@ -178,7 +178,7 @@ func (p *pins) readSet(s set, of string) error {
 }
 
 func (p *pins) readMap(s set, name, path string, spec *ebpf.CollectionSpec) error {
-	m, err := ebpf.LoadPinnedMap(path, nil)
+	m, err := ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("not a map: %w", translate(err))
 	}
@@ -214,7 +214,7 @@ func (p *pins) readProgram(name, path string) error {
 	if err != nil {
 		return err
 	}
-	if !named(info.Name, name) || prog.Type() != ebpf.Syscall {
+	if !named(info.Name, name) || !onDemand(prog.Type()) {
 		return fmt.Errorf("is a program of type %s named %q", prog.Type(), info.Name)
 	}
 	p.Programs++

@@ -42,6 +42,9 @@ func (k *Kernel) InstallRoles(roles []*profiles.Role) error {
 		return err
 	}
 	defer unlock()
+	if k.sealed != SealNone {
+		return ErrSealed
+	}
 	if err := k.collect(everything); err != nil {
 		return err
 	}
@@ -50,6 +53,9 @@ func (k *Kernel) InstallRoles(roles []*profiles.Role) error {
 
 // Reload installs the roles as they are now and says so in the events.
 func (k *Kernel) Reload(roles []*profiles.Role) error {
+	if k.sealed != SealNone {
+		return k.unchanged(roles)
+	}
 	if err := k.Guard(); err != nil {
 		return err
 	}
@@ -479,7 +485,7 @@ func (k *Kernel) innerTables(slot uint32) (*ebpf.Map, error) {
 	if err := tables.Lookup(slot, &id); err != nil {
 		return nil, fmt.Errorf("tables of slot %d: %w", slot, err)
 	}
-	return ebpf.NewMapFromID(id)
+	return k.mapByID(id)
 }
 
 func (k *Kernel) writeTables(slot uint32, data []byte) error {

@@ -172,7 +172,8 @@ func open() (*Kernel, error) {
 	}
 	k := &Kernel{maps: make(map[string]*ebpf.Map)}
 	for _, s := range sets { // the block is the same one in all
-		m, err := ebpf.LoadPinnedMap(filepath.Join(s.dir(mapsDir), "control_block"), nil)
+		path := filepath.Join(s.dir(mapsDir), "control_block")
+		m, err := ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -189,6 +190,9 @@ func open() (*Kernel, error) {
 	if err == nil {
 		first, _ := acts(c.Instance)
 		k.set, err = findSet(sets, first)
+		k.sealed = Seal(c.Sealed)
+		_ = k.maps["control_block"].Close()
+		delete(k.maps, "control_block")
 	}
 	if err == nil {
 		err = k.openMaps(k.set)
@@ -198,6 +202,14 @@ func open() (*Kernel, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// openHow is how a pinned map may be opened.
+func (k *Kernel) openHow(name string) *ebpf.LoadPinOptions {
+	if k.sealed == SealNone || slices.Contains(sealWritable, name) {
+		return nil
+	}
+	return &ebpf.LoadPinOptions{ReadOnly: true}
 }
 
 // openMaps opens what the set has pinned of its maps and is not open yet.
@@ -210,7 +222,7 @@ func (k *Kernel) openMaps(s set) error {
 		if k.maps[e.Name()] != nil {
 			continue
 		}
-		m, err := ebpf.LoadPinnedMap(filepath.Join(s.dir(mapsDir), e.Name()), nil)
+		m, err := ebpf.LoadPinnedMap(filepath.Join(s.dir(mapsDir), e.Name()), k.openHow(e.Name()))
 		if err != nil {
 			return fmt.Errorf("pinned map %s: %w", e.Name(), translate(err))
 		}

@@ -30,6 +30,9 @@ func (k *Kernel) share() (*shared, error) {
 	if k.shared != nil {
 		return k.shared, nil
 	}
+	if k.sealed != SealNone {
+		return k.snapshot()
+	}
 	s := &shared{}
 	control, err := mapArray[bpf.JailControl](k, s, "control_block")
 	if err == nil {
@@ -44,6 +47,41 @@ func (k *Kernel) share() (*shared, error) {
 	}
 	k.shared = s
 	return s, nil
+}
+
+// snapshot reads what a seal has closed to be mapped; it changes no more.
+func (k *Kernel) snapshot() (*shared, error) {
+	s := &shared{}
+	control, err := readArray[bpf.JailControl](k, "control_block")
+	if err == nil {
+		s.control = &control[0]
+		s.roles, err = readArray[bpf.JailRole](k, "roles")
+	}
+	if err == nil {
+		s.policies, err = readArray[bpf.JailPolicy](k, "policies")
+	}
+	if err != nil {
+		return nil, err
+	}
+	k.shared = s
+	return s, nil
+}
+
+func readArray[T any](k *Kernel, name string) ([]T, error) {
+	m, err := k.table(name)
+	if err != nil {
+		return nil, err
+	}
+	keys, values := make([]uint32, m.MaxEntries()), make([]T, m.MaxEntries())
+	var cursor ebpf.MapBatchCursor
+	n, err := m.BatchLookup(&cursor, keys, values, nil)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil, fmt.Errorf("map %s: %w", name, err)
+	}
+	if n != len(values) {
+		return nil, fmt.Errorf("map %s: read %d of %d entries", name, n, len(values))
+	}
+	return values, nil
 }
 
 func mapArray[T any](k *Kernel, s *shared, name string) ([]T, error) {

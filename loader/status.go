@@ -23,6 +23,8 @@ type Status struct {
 	Whole    bool     `json:"whole"`   // every mandatory program is attached and the door is open
 	Open     bool     `json:"open"`    // enrollment is open
 	Sealed   bool     `json:"sealed"`
+	Seal     string   `json:"seal"`     // no, unfinished, yes or strict
+	Unclosed []string `json:"unclosed"` // what the seal does not close
 	ABI      uint32   `json:"abi"`
 	Programs []string `json:"programs"` // that are attached, of the set that acts
 	Pinned   Pinned   `json:"pinned"`
@@ -56,7 +58,7 @@ func (k *Kernel) Status() (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Loaded: true, Open: c.Door == 1, Sealed: c.Sealed == 1, ABI: c.Abi, Set: k.set.number}
+	s := Status{Loaded: true, Open: c.Door == 1, Sealed: k.sealed > sealing, Seal: k.sealed.String(), ABI: c.Abi, Set: k.set.number}
 	_, second := acts(c.Instance)
 	s.Current = k.set.mine() && second == 0
 	sets, err := pinnedSets()
@@ -120,7 +122,10 @@ func (k *Kernel) Status() (Status, error) {
 			s.Lacking = append(s.Lacking, hook)
 		}
 	}
-	s.Whole = s.Open && len(s.Missing) == 0 && len(s.Foreign) == 0
+	if s.Unclosed, err = k.unclosed(); err != nil {
+		return s, err
+	}
+	s.Whole = s.Open && len(s.Missing) == 0 && len(s.Foreign) == 0 && k.sealed != sealing
 	return s, nil
 }
 
@@ -165,7 +170,7 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 	}
 	chooseVariants(spec)
 	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
-		if spec.Programs[name].Type == ebpf.Syscall {
+		if onDemand(spec.Programs[name].Type) {
 			if slices.Contains(pinnedPrograms, name) && !k.set.pins(name) {
 				missing = append(missing, name)
 			}
@@ -195,7 +200,7 @@ func (k *Kernel) counters() ([bpf.JailCounterCOUNTERS]uint64, error) {
 	}
 	seen := make(map[ebpf.MapID]bool)
 	for _, s := range sets {
-		m, err := ebpf.LoadPinnedMap(filepath.Join(s.dir(mapsDir), "counters"), nil)
+		m, err := ebpf.LoadPinnedMap(filepath.Join(s.dir(mapsDir), "counters"), k.openHow("counters"))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}

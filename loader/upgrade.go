@@ -58,6 +58,9 @@ func Upgrade(ctx context.Context) (done bool, err error) {
 	if c.Door != 1 {
 		return false, ErrClosed
 	}
+	if k.sealed != SealNone {
+		return false, ErrSealed
+	}
 	sets, err := pinnedSets()
 	if err != nil {
 		return false, err
@@ -211,7 +214,7 @@ func (k *Kernel) attach(spec *ebpf.CollectionSpec, coll *ebpf.Collection) error 
 	}
 	links := 0
 	for _, name := range slices.Sorted(maps.Keys(coll.Programs)) {
-		if coll.Programs[name].Type() == ebpf.Syscall {
+		if onDemand(coll.Programs[name].Type()) {
 			continue
 		}
 		links++

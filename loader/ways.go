@@ -108,6 +108,9 @@ func (k *Kernel) installWays(w Ways) error {
 			return err
 		}
 	}
+	if k.sealed != SealNone {
+		return nil // the tables of paths and control groups stay
+	}
 	held, err := k.ways()
 	if err != nil {
 		return err
@@ -186,6 +189,9 @@ func (k *Kernel) askIdentity(f *os.File, op bpf.JailIdentifyOp, e bpf.JailEntran
 	errno, err := prog.Run(&ebpf.RunOptions{Context: bpf.JailIdentity{Fd: uint32(f.Fd()), Op: uint32(op), Entrance: e}})
 	if err != nil {
 		return fmt.Errorf("identify: %w", translate(err))
+	}
+	if unix.Errno(errno) == unix.EPERM {
+		return fmt.Errorf("%s: %w", f.Name(), ErrSealed)
 	}
 	if errno != 0 {
 		return fmt.Errorf("%s: %w", f.Name(), unix.Errno(errno))
@@ -279,6 +285,9 @@ func (k *Kernel) DeleteCgroup(path string) error {
 }
 
 func (k *Kernel) changeCgroups(path string, change func(*ebpf.Map, bpf.JailCgroupKey) error) error {
+	if k.sealed != SealNone {
+		return fmt.Errorf("table of control groups: %w", ErrSealed)
+	}
 	unlock, err := lock()
 	if err != nil {
 		return err

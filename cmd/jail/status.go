@@ -33,7 +33,7 @@ func (c *statusCmd) Run(a *app) error {
 		return err
 	}
 	if c.JSON {
-		for _, list := range []*[]string{&s.Programs, &s.Missing, &s.Foreign, &s.Lacking, &s.Orphaned} {
+		for _, list := range []*[]string{&s.Programs, &s.Missing, &s.Foreign, &s.Lacking, &s.Orphaned, &s.Unclosed} {
 			*list = append([]string{}, *list...)
 		}
 		s.Inert = append([]uint32{}, s.Inert...)
@@ -80,7 +80,7 @@ func (o *output) printStatus(s loader.Status) {
 		{"loaded", "yes"},
 		{"whole", yes(s.Whole)},
 		{"enrollment", map[bool]string{true: "open", false: "closed"}[s.Open]},
-		{"sealed", yes(s.Sealed)},
+		{"sealed", s.Seal},
 		{"abi", strconv.Itoa(int(s.ABI))},
 		{"attached", fmt.Sprintf("%d programs", len(s.Programs))},
 		{"pinned", fmt.Sprintf("%d maps, %d programs, %d links", s.Pinned.Maps, s.Pinned.Programs, s.Pinned.Links)},
@@ -108,6 +108,9 @@ func (o *output) printStatus(s loader.Status) {
 	}
 	if len(s.Lacking) > 0 {
 		rows = append(rows, [2]string{"not on this kernel", strings.Join(s.Lacking, ", ")})
+	}
+	if len(s.Unclosed) > 0 {
+		rows = append(rows, [2]string{"not closed by the seal", strings.Join(s.Unclosed, "; ")})
 	}
 	if len(s.Orphaned) > 0 {
 		rows = append(rows, [2]string{"orphaned", strings.Join(s.Orphaned, ", ")})

@@ -1,0 +1,358 @@
+//go:build vm
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A seal lasts until the next boot, so these tests have a VM of their own (suite vm-seal) and
+// go from one state to the next in this order. The test binary is not the program that is
+// sealed: what it does, root does that is outside any jail and has all capabilities.
+
+const pins = "/sys/fs/bpf/jail"
+
+// pinOf is the pin of that name; the directories of the set that acts are found before the
+// seal, as after it nobody else can list them.
+func pinOf(t *testing.T, kind, name string) string {
+	t.Helper()
+	if pinDirs[kind] == "" {
+		found, err := filepath.Glob(filepath.Join(pins, kind, "*"))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("pins %s: %v %v", kind, found, err)
+		}
+		pinDirs[kind] = found[0]
+	}
+	return filepath.Join(pinDirs[kind], name)
+}
+
+var pinDirs = make(map[string]string)
+
+// bpfCall is bpf(2).
+func bpfCall(cmd int, attr unsafe.Pointer, size uintptr) (int, error) {
+	fd, _, errno := unix.Syscall(unix.SYS_BPF, uintptr(cmd), uintptr(attr), size)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(fd), nil
+}
+
+// objectGet is BPF_OBJ_GET.
+func objectGet(path string, flags uint32) (int, error) {
+	name, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return -1, err
+	}
+	attr := struct {
+		path      uint64
+		fd, flags uint32
+	}{path: uint64(uintptr(unsafe.Pointer(name))), flags: flags}
+	return bpfCall(unix.BPF_OBJ_GET, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+}
+
+// rows are attacks of loader/testdata/attacks that a seal refuses to root, with the same on
+// what is allowed; each is tried before the seal, too.
+var sealedRows = []struct {
+	id      string
+	attack  []string
+	control []string // nil: only what it was before the seal
+}{
+	{"S01", []string{"S01_map_by_pin", "maps:control_block"}, []string{"S01_map_by_pin", "own"}},
+	{"S01", []string{"S01_map_by_pin", "maps:policies"}, []string{"S01_map_by_pin", "own"}},
+	{"S02", []string{"S02_chmod_pins", pins}, []string{"S02_chmod_pins", "/tmp"}},
+	{"S02", []string{"S02_mkdir_pins", pins + "/attack"}, []string{"S02_mkdir_pins", "/tmp/attack"}},
+	{"S02", []string{"S02_rename_pins", pins}, []string{"S02_rename_pins", "/tmp/jail-moved"}},
+	{"S02", []string{"S02_umount", "/sys/fs/bpf"}, []string{"S02_umount", "/tmp"}},
+	{"S04", []string{"S04_link_by_id", "30"}, []string{"S04_link_by_id", "12"}},
+	{"S04", []string{"S04_program_by_id", "13"}, []string{"S04_program_by_id", "11"}},
+	{"S05", []string{"S05_load_lsm", "29"}, []string{"S05_load_lsm", "1"}},
+	{"S06", []string{"X05_exe_file"}, nil},
+	{"S08", []string{"S08_iopl"}, nil},
+	{"S08", []string{"S08_kcore", "/proc/kcore"}, []string{"S08_kcore", "/dev/null"}},
+	{"S08", []string{"S08_mem", "/dev/mem"}, []string{"S08_mem", "/dev/null"}},
+	{"S11", []string{"S11_iterator", "links:subjects_iter"}, []string{"S11_iterator", "/dev/null"}},
+}
+
+func rowStatus(t *testing.T, row []string) int {
+	t.Helper()
+	args := append([]string{}, row...)
+	for i, arg := range args {
+		for _, kind := range []string{"maps", "links"} {
+			if name, ok := strings.CutPrefix(arg, kind+":"); ok {
+				args[i] = pinOf(t, kind, name)
+			}
+		}
+	}
+	return run(t, "/attacks", args...).status
+}
+
+// refusedRow reports an attack in the manner of the other rows.
+func refusedRow(t *testing.T, id, name string, err error) {
+	t.Helper()
+	if err != unix.EPERM {
+		t.Errorf("%s %s: %v, want EPERM", id, name, err)
+	}
+	t.Logf("attack %-4s %-40s sealed=%v", id, name, err)
+}
+
+func TestSeal(t *testing.T) {
+	load(t)
+	if err := os.WriteFile("/tmp/code", make([]byte, 4096), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_ = pinOf(t, "links", "file_open")
+	for _, row := range sealedRows {
+		if got := rowStatus(t, row.attack); got != 0 {
+			t.Errorf("before the seal: %v: status %d, want 0", row.attack, got)
+		}
+	}
+	t.Run("IsRefusedWhileADescriptorIsHeld", func(t *testing.T) {
+		fd, err := objectGet(pinOf(t, "maps", "policies"), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, jailPath, "load", "--seal").want(t, 1, "held by others", "policies", "e2e")
+		if err := unix.Close(fd); err != nil {
+			t.Fatal(err)
+		}
+		wantSeal(t, "no")
+	})
+	t.Run("IsRefusedWhileMemoryIsMapped", func(t *testing.T) {
+		fd, err := objectGet(pinOf(t, "maps", "control_block"), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := unix.Mmap(fd, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Close(fd); err != nil {
+			t.Fatal(err)
+		}
+		run(t, jailPath, "load", "--seal").want(t, 1, "held by others", "control_block")
+		if err := unix.Munmap(data); err != nil {
+			t.Fatal(err)
+		}
+		wantSeal(t, "no")
+		run(t, jailPath, "run", "-r", "/tmp", "--", "true").want(t, 0) // as before
+	})
+	sysctl, err := os.OpenFile("/proc/sys/kernel/ftrace_enabled", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sysctl.Close()
+	run(t, jailPath, "load", "--seal").want(t, 0)
+	wantSeal(t, "yes")
+	t.Run("ClosesWhatRootCouldDo", func(t *testing.T) {
+		for _, row := range sealedRows {
+			got, control := rowStatus(t, row.attack), 0
+			if row.control != nil {
+				control = rowStatus(t, row.control)
+			}
+			if got != int(unix.EPERM) || control != 0 {
+				t.Errorf("%v: status %d and %d, want EPERM and 0", row.attack, got, control)
+			}
+			t.Logf("attack %-4s %-40s sealed=%v control=%v", row.id, row.attack[0], unix.Errno(got), control)
+		}
+	})
+	t.Run("ClosesThePinsMounts", func(t *testing.T) {
+		for _, at := range []string{"/sys", "/sys/fs/bpf"} {
+			refusedRow(t, "S02", "umount -l "+at, unix.Unmount(at, unix.MNT_DETACH))
+			refusedRow(t, "S02", "mount over "+at, unix.Mount("none", at, "tmpfs", 0, ""))
+			refusedRow(t, "S02", "mount --move "+at, unix.Mount(at, "/mnt", "", unix.MS_MOVE, ""))
+		}
+		refusedRow(t, "S02", "remount of bpffs", unix.Mount("none", "/sys/fs/bpf", "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+		refusedRow(t, "S02", "unlink of a pin", os.Remove(pinOf(t, "links", "file_open")).(*os.PathError).Err)
+		if err := unix.Mount("none", "/mnt", "tmpfs", 0, ""); err != nil {
+			t.Errorf("control: mount: %v", err)
+		}
+		if err := unix.Unmount("/mnt", unix.MNT_DETACH); err != nil {
+			t.Errorf("control: umount: %v", err)
+		}
+	})
+	t.Run("ClosesMapsToReadersToo", func(t *testing.T) {
+		for _, name := range []string{"roles", "events", "denials", "subjects"} {
+			for _, flags := range []uint32{0, unix.BPF_F_RDONLY} {
+				_, err := objectGet(pinOf(t, "maps", name), flags)
+				refusedRow(t, "S01", "BPF_OBJ_GET of "+name, err)
+			}
+			_, err := os.ReadFile(pinOf(t, "maps", name))
+			refusedRow(t, "S11", "read the pin of "+name, err.(*os.PathError).Err)
+		}
+		for id := uint32(0); ; {
+			next := struct{ id, next, flags uint32 }{id: id}
+			if _, err := bpfCall(unix.BPF_MAP_GET_NEXT_ID, unsafe.Pointer(&next), unsafe.Sizeof(next)); err != nil {
+				break
+			}
+			id = next.next
+			get := struct{ id, next, flags uint32 }{id: id}
+			fd, err := bpfCall(unix.BPF_MAP_GET_FD_BY_ID, unsafe.Pointer(&get), unsafe.Sizeof(get))
+			if err != nil {
+				continue
+			}
+			// What opens is none of ours: constants, which are frozen.
+			info, _ := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
+			if !strings.Contains(string(info), "frozen:\t1") {
+				t.Errorf("map %d opens: %s", id, info)
+			}
+			_ = unix.Close(fd)
+		}
+	})
+	t.Run("ClosesTheKernelsSurface", func(t *testing.T) {
+		if _, err := sysctl.WriteString("0\n"); err == nil {
+			t.Error("ftrace_enabled was written through a descriptor from before the seal")
+		}
+		refusedRow(t, "P14", "write of ftrace_enabled", writeFile("/proc/sys/kernel/ftrace_enabled", "0\n"))
+		if err := writeFile("/proc/sys/vm/swappiness", "60\n"); err != nil {
+			t.Errorf("control: another sysctl: %v", err)
+		}
+		self, err := os.Open("/proc/self/exe")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer self.Close()
+		refusedRow(t, "S09", "finit_module", unix.FinitModule(int(self.Fd()), "", 0))
+		refusedRow(t, "S09", "init_module", unix.InitModule(make([]byte, 64), ""))
+		_, _, errno := unix.Syscall6(unix.SYS_KEXEC_FILE_LOAD, self.Fd(), self.Fd(), 0, 0, 0, 0)
+		refusedRow(t, "S09", "kexec_file_load", errno)
+		_, _, errno = unix.Syscall6(unix.SYS_KEXEC_LOAD, 0, 0, 0, 0, 0, 0)
+		refusedRow(t, "S09", "kexec_load", errno)
+		if err := os.MkdirAll("/tmp/tracing", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount("none", "/tmp/tracing", "tracefs", 0, ""); err == nil {
+			refusedRow(t, "S08", "kprobe by tracefs", writeFile("/tmp/tracing/kprobe_events", "p:attack do_exit\n"))
+			_ = unix.Unmount("/tmp/tracing", unix.MNT_DETACH)
+		}
+	})
+	t.Run("ClosesOurProgramsProcesses", func(t *testing.T) {
+		cmd := exec.Command(jailPath, "log", "-f")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+		time.Sleep(time.Second)
+		refusedRow(t, "S06", "ptrace of jail", unix.PtraceSeize(cmd.Process.Pid))
+		pidfd, err := unix.PidfdOpen(cmd.Process.Pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(pidfd)
+		_, err = unix.PidfdGetfd(pidfd, 3, 0)
+		refusedRow(t, "S06", "pidfd_getfd of jail", err)
+		other := exec.Command("sleep", "100")
+		if err := other.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
+		if err := unix.PtraceSeize(other.Process.Pid); err != nil {
+			t.Errorf("control: ptrace of another: %v", err)
+		}
+	})
+	t.Run("KeepsWhatIsLoaded", func(t *testing.T) {
+		run(t, jailPath, "unload").want(t, 1, "sealed")
+		run(t, jailPath, "unload", "--force").want(t, 1, "sealed")
+		run(t, jailPath, "upgrade").want(t, 1, "sealed")
+		run(t, jailPath, "run", "-r", "/tmp", "--", "true").want(t, 125, "sealed")
+		run(t, jailPath, "reload").want(t, 0) // nothing would change
+		roles := "/etc/jail/roles.d"
+		if err := os.MkdirAll(roles, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		text := "[roles.another]\nid = 500\nallow_file_access = true\n"
+		if err := os.WriteFile(roles+"/another.toml", []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		run(t, jailPath, "reload").want(t, 1, "sealed", "another")
+		if err := os.Remove(roles + "/another.toml"); err != nil {
+			t.Fatal(err)
+		}
+		run(t, jailPath, "load").want(t, 0)
+	})
+	t.Run("LeavesTheRestAtWork", func(t *testing.T) {
+		run(t, jailPath, "run", "--role", "restricted", "--", "cat", "/etc/passwd").want(t, 1, "Permission denied")
+		run(t, jailPath, "run", "--role", "permissive", "--", "cat", "/etc/passwd").want(t, 0)
+		runAsUser(t, jailPath, "run", "--role", "restricted", "--", "cat", "/etc/passwd").want(t, 1, "Permission denied")
+		if r := run(t, jailPath, "why", "--last", "3"); r.status != 0 || !strings.Contains(r.stdout, "/etc/passwd") {
+			t.Errorf("why: %+v", r)
+		}
+		if r := run(t, jailPath, "log"); r.status != 0 || !strings.Contains(r.stdout, "seal") {
+			t.Errorf("log tells nothing of the seal: %+v", r)
+		}
+		cmd := exec.Command("sleep", "100")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+		run(t, jailPath, "enroll", "--role", "worker", strconv.Itoa(cmd.Process.Pid)).want(t, 0)
+		if list := subjects(t); len(list) == 0 {
+			t.Error("ps lists nobody")
+		}
+	})
+	t.Run("LetsMarksComeAndNotGo", func(t *testing.T) {
+		data, err := os.ReadFile("/bin/true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := "/usr/local/bin/sealed-mark"
+		if err := os.WriteFile(name, data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		run(t, jailPath, "mark", "--role", "worker", name).want(t, 0)
+		run(t, jailPath, "mark", "--role", "permissive", name).want(t, 1)
+		run(t, jailPath, "unmark", name).want(t, 1)
+		refusedRow(t, "S07", "removexattr of a mark", unix.Removexattr(name, "security.bpf.jail"))
+		if err := unix.Setxattr(name, "user.control", []byte("1"), 0); err == nil {
+			if err := unix.Removexattr(name, "user.control"); err != nil {
+				t.Errorf("control: %v", err)
+			}
+		}
+	})
+	run(t, jailPath, "load", "--seal=strict").want(t, 0)
+	wantSeal(t, "strict")
+	run(t, jailPath, "load", "--seal").want(t, 0)
+	wantSeal(t, "strict")
+	run(t, jailPath, "run", "--role", "restricted", "--", "cat", "/etc/passwd").want(t, 1, "Permission denied")
+}
+
+// wantSeal asks status, in both forms.
+func wantSeal(t *testing.T, want string) {
+	t.Helper()
+	r := run(t, jailPath, "status", "--json")
+	r.want(t, 0)
+	var s struct {
+		Seal     string   `json:"seal"`
+		Sealed   bool     `json:"sealed"`
+		Unclosed []string `json:"unclosed"`
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Seal != want || s.Sealed != (want != "no") || s.Sealed != (len(s.Unclosed) > 0) {
+		t.Errorf("status: %+v, want %s", s, want)
+	}
+	if r := run(t, jailPath, "status"); !strings.Contains(r.stdout, "\nsealed: "+want+"\n") {
+		t.Errorf("status: %s", r.stdout)
+	}
+}
+
+// writeFile writes to a file that is there.
+func writeFile(name, text string) error {
+	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = unix.Write(fd, []byte(text))
+	_ = unix.Close(fd)
+	return err
+}
