@@ -478,14 +478,17 @@ static __always_inline __u32 sealed(void)
 static __always_inline void refuse_closed(struct query *q)
 {
 	struct subject *s = current_subject();
-	struct member nobody = {};
+	__u32 key = 0;
 
 	if (s) {
 		refuse_always(s, q, REASON_SEALED, EPERM);
 		return;
 	}
+	/* Nobody's member is the second of this list, which is empty. */
+	s = bpf_map_lookup_elem(&unknown_subject, &key);
 	q->reason = REASON_SEALED;
-	refuse(NULL, q, &nobody, NULL, EPERM);
+	if (s)
+		refuse_as(NULL, q, &s->list[1], NULL, EPERM, 0);
 }
 
 /* Refuse what is sealed, to a subject or to nobody's task. Global: its own stack, verified

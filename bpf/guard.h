@@ -747,14 +747,16 @@ static __always_inline int flag_hook(struct subject *s, __u32 op, __u32 flag, __
 /* Modules and what else the kernel would run (kexec images, policies); not firmware. */
 static __always_inline int reads_code(__u32 id)
 {
+	struct query q = { .op = OP_MODULE, .access = ALLOW_MODULE_LOAD, .granted = ROLE_DEPTH };
 	struct subject *s;
 
+	q.value = id;
 	if (seals_code(id))
-		return errno_of(refuse_sealed_op(OP_MODULE, id));
+		return errno_of(refuse_sealed(&q));
 	s = current_subject();
 	if (!s || id == READING_FIRMWARE)
 		return 0;
-	return flag_hook(s, OP_MODULE, ALLOW_MODULE_LOAD, id);
+	return errno_of(flag_decide(s, &q, EPERM));
 }
 
 SEC("lsm/kernel_read_file")
@@ -773,14 +775,7 @@ int BPF_PROG(guard_load_data, int id, int contents, int ret)
 SEC("lsm/kernel_module_request")
 int BPF_PROG(guard_autoload, char *name, int ret)
 {
-	struct subject *s;
-
-	if (ret)
-		return earlier(ret);
-	if (seals_code(READING_MODULE))
-		return errno_of(refuse_sealed_op(OP_MODULE, 0));
-	s = current_subject();
-	return s ? flag_hook(s, OP_MODULE, ALLOW_MODULE_LOAD, 0) : 0;
+	return ret ? earlier(ret) : reads_code(READING_MODULE);
 }
 
 SEC("lsm/userns_create")
@@ -937,6 +932,7 @@ __noinline int guard_mark(struct query *q, __u32 appends)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct member nobody = {};
+	__u32 reason = REASON_ENROLL;
 	struct subject *s;
 
 	if (!q)
@@ -946,12 +942,12 @@ __noinline int guard_mark(struct query *q, __u32 appends)
 	s = subject_of(t);
 	q->op = OP_MARK;
 	if (sealed() >= SEAL_ROLES && (!appends || sealed() == SEAL_STRICT))
-		return refuse_sealed(q) ? -EPERM : 0;
-	if (is_root(t) && (!s || borrowed_creds()))
+		reason = REASON_SEALED;
+	else if (is_root(t) && (!s || borrowed_creds()))
 		return 0;
 	if (s)
-		return refuse_always(s, q, REASON_ENROLL, EPERM) ? -EPERM : 0;
-	q->reason = REASON_ENROLL;
+		return refuse_always(s, q, reason, EPERM) ? -EPERM : 0;
+	q->reason = reason;
 	refuse(NULL, q, &nobody, NULL, EPERM);
 	return -EPERM;
 }
