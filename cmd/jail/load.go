@@ -13,8 +13,8 @@ import (
 )
 
 type loadCmd struct {
-	Seal sealFlag `placeholder:"strict" help:"Then close what is loaded to everybody, root included, until the next boot. --seal=strict: no new mark comes either."`
-	Early bool `help:"At boot: mount what is missing, wait for nothing; where jail is loaded already, as by the initramfs, read the configuration again."`
+	Seal  sealFlag `placeholder:"strict" help:"Then close what is loaded to everybody, root included, until the next boot. --seal=strict: no new mark comes either."`
+	Early bool     `help:"At boot: mount what is missing, wait for nothing; where jail is loaded already, as by the initramfs, read the configuration again."`
 	configFlags
 }
 
