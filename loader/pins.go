@@ -301,11 +301,14 @@ func (p *pins) linked() bool {
 
 // takeOver closes the directory, where there is one, to everyone but root.
 func takeOver() error {
-	err := os.Chmod(Dir, 0o700)
+	info, err := os.Stat(Dir)
 	if errors.Is(err, os.ErrNotExist) {
-		err = nil
+		return nil
 	}
-	return err
+	if err != nil || info.Mode().Perm() == 0o700 { // after a seal it cannot be set, either
+		return err
+	}
+	return os.Chmod(Dir, 0o700)
 }
 
 // restore pins again what only lost its pin: maps that the attached programs use, and links
