@@ -485,18 +485,21 @@ static __always_inline int private_mount(__u64 address)
 	return !in_reference() && !BPF_CORE_READ(m, mnt_group_id);
 }
 
-/* Mounting over, or taking away, what is at a dentry on the mount `mnt`. */
-static __always_inline int mount_over(struct subject *s, __u64 mnt, __u64 dentry)
+/* Mounting over, or taking away, what is at a dentry on the mount `mnt`; `blind`: what is taken
+ * away cannot be told, which is refused whatever it is. */
+static __always_inline int mount_over(struct subject *s, __u64 mnt, __u64 dentry, int blind)
 {
 	struct query q = { .op = OP_MOUNT, .granted = ROLE_DEPTH };
 
 	q.leaf = dentry;
-	if (!guard_check(&q) || (mnt && private_mount(mnt)))
+	if (!blind && (!guard_check(&q) || (mnt && private_mount(mnt))))
 		return 0;
 	return refuse_always(s, &q, REASON_GUARD, EPERM);
 }
 
 enum {
+	MS_REMOUNT = 0x20,
+	MS_BIND = 0x1000,
 	MS_MOVE = 0x2000,
 	MS_PROPAGATION = 0x1e0000, /* MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED */
 };
@@ -512,9 +515,8 @@ SEC("lsm/sb_mount")
 int BPF_PROG(guard_mount, const char *dev_name, struct path *path, const char *type,
 	     unsigned long flags, void *data, int ret)
 {
-	struct query q = { .op = OP_MOUNT, .granted = ROLE_DEPTH };
 	struct subject *s;
-	int err;
+	int err, blind = 0;
 
 	if (ret)
 		return earlier(ret);
@@ -524,16 +526,16 @@ int BPF_PROG(guard_mount, const char *dev_name, struct path *path, const char *t
 	err = mount_allowed(s);
 	if (err)
 		return errno_of(err);
-	/* What moves is told by name only: it may be what is guarded. Elsewhere the kernel
-	 * moves nothing that others would see. */
-	if ((flags & MS_MOVE) && in_reference()) {
-		q.leaf = (__u64)BPF_CORE_READ(path, dentry);
-		return errno_of(refuse_always(s, &q, REASON_GUARD, EPERM));
+	/* The kernel looks for these flags in this order. */
+	if (!(flags & (MS_REMOUNT | MS_BIND))) {
+		if (flags & MS_PROPAGATION)
+			return 0;
+		/* What moves is told by name only: it may be what is guarded. Elsewhere the
+		 * kernel moves nothing that others would see. */
+		blind = (flags & MS_MOVE) && in_reference();
 	}
-	if (flags & MS_PROPAGATION)
-		return 0;
-	return errno_of(
-		mount_over(s, (__u64)BPF_CORE_READ(path, mnt), (__u64)BPF_CORE_READ(path, dentry)));
+	return errno_of(mount_over(s, (__u64)BPF_CORE_READ(path, mnt),
+				   (__u64)BPF_CORE_READ(path, dentry), blind));
 }
 
 SEC("lsm/move_mount")
@@ -550,8 +552,8 @@ int BPF_PROG(guard_move_mount, struct path *from, struct path *to, int ret)
 		return 0;
 	err = mount_allowed(s);
 	if (!err)
-		err = mount_over(s, (__u64)BPF_CORE_READ(to, mnt),
-				 (__u64)BPF_CORE_READ(to, dentry));
+		err = mount_over(s, (__u64)BPF_CORE_READ(to, mnt), (__u64)BPF_CORE_READ(to, dentry),
+				 0);
 	if (err)
 		return errno_of(err);
 	/* Taking a mount away from where it is hides it as well. */
@@ -560,7 +562,7 @@ int BPF_PROG(guard_move_mount, struct path *from, struct path *to, int ret)
 	if (m == (__u64)BPF_CORE_READ(from, mnt) - bpf_core_field_offset(struct mount, mnt))
 		return 0; /* not attached anywhere */
 	return errno_of(mount_over(s, m + bpf_core_field_offset(struct mount, mnt),
-				   (__u64)BPF_CORE_READ(from, dentry)));
+				   (__u64)BPF_CORE_READ(from, dentry), 0));
 }
 
 SEC("lsm/sb_umount")
@@ -583,7 +585,7 @@ int BPF_PROG(guard_umount, struct vfsmount *mnt, int flags, int ret)
 	m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 	parent = BPF_CORE_READ(m, mnt_parent);
 	return errno_of(
-		mount_over(s, (__u64)parent + bpf_core_field_offset(struct mount, mnt), root));
+		mount_over(s, (__u64)parent + bpf_core_field_offset(struct mount, mnt), root, 0));
 }
 
 SEC("lsm/sb_pivotroot")
@@ -621,7 +623,7 @@ int BPF_PROG(guard_remount, struct super_block *sb, void *options, int ret)
 	err = mount_allowed(s);
 	if (err)
 		return errno_of(err);
-	return errno_of(mount_over(s, 0, (__u64)BPF_CORE_READ(sb, s_root)));
+	return errno_of(mount_over(s, 0, (__u64)BPF_CORE_READ(sb, s_root), 0));
 }
 
 /* A cgroup hierarchy's release agent: the kernel would run it outside the jail. */
