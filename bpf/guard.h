@@ -495,6 +495,7 @@ static __always_inline int mount_over(struct subject *s, struct query *q, __u64 
 }
 
 enum {
+	MS_BIND = 0x1000,
 	MS_MOVE = 0x2000,
 	MS_PROPAGATION = 0x1e0000, /* MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED */
 };
@@ -521,17 +522,20 @@ int BPF_PROG(guard_mount, const char *dev_name, struct path *path, const char *t
 	err = mount_allowed(s, &q);
 	if (err || (!s && (flags & MS_REMOUNT)))
 		return errno_of(err);
-	/* What moves is told by name only: it may be what is guarded. Elsewhere the kernel
-	 * moves nothing that others would see. */
-	if ((flags & MS_MOVE) && in_reference()) {
-		if (!s)
-			return sealed() ? errno_of(refuse_sealed(&q)) : 0;
-		q.leaf = (__u64)BPF_CORE_READ(path, dentry);
-		q.access = 0;
-		return errno_of(refuse_always(s, &q, REASON_GUARD, EPERM));
+	/* The kernel looks for these flags in this order. */
+	if (!(flags & (MS_REMOUNT | MS_BIND))) {
+		if (flags & MS_PROPAGATION)
+			return 0;
+		/* What moves is told by name only: it may be what is guarded. Elsewhere the
+		 * kernel moves nothing that others would see. */
+		if ((flags & MS_MOVE) && in_reference()) {
+			if (!s)
+				return sealed() ? errno_of(refuse_sealed(&q)) : 0;
+			q.leaf = (__u64)BPF_CORE_READ(path, dentry);
+			q.access = 0;
+			return errno_of(refuse_always(s, &q, REASON_GUARD, EPERM));
+		}
 	}
-	if (flags & MS_PROPAGATION)
-		return 0;
 	return errno_of(mount_over(s, &q, (__u64)BPF_CORE_READ(path, mnt),
 				   (__u64)BPF_CORE_READ(path, dentry)));
 }
