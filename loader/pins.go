@@ -167,8 +167,10 @@ func (p *pins) readSet(s set, of string) error {
 		default:
 			wrong = p.readLink(s, e.Name(), path, spec)
 		}
-		if errors.Is(wrong, unix.ENOMEM) || errors.Is(wrong, unix.EMFILE) || errors.Is(wrong, unix.ENFILE) {
-			return fmt.Errorf("%s: %w", path, wrong)
+		for _, errno := range []unix.Errno{unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.EROFS} { // opening a pin is writing
+			if errors.Is(wrong, errno) {
+				return fmt.Errorf("%s: %w", path, errno)
+			}
 		}
 		if wrong != nil {
 			p.refuse(path, "%v", wrong)
