@@ -30,6 +30,7 @@ enum {
 	WALK_TRIES = 64,	/* walks that renames elsewhere may spoil */
 	RENAME_WAITS = 1 << 20, /* looks at a rename under way: some 20 ms */
 	NAME_LIMIT = 255,
+	SHORT_PATH = 8,
 	FEED_BYTES = 32,
 	FEEDS = (NAME_LIMIT + FEED_BYTES) / FEED_BYTES, /* turns that '/' and a name need */
 	CELLS_PER_PAGE = PAGE_BYTES / 2,
@@ -493,8 +494,8 @@ struct path_copy {
 	__u32 next; /* names not copied yet */
 };
 
-/* Appends '/' and the next name. */
-static long path_one(__u32 i, struct path_copy *c)
+/* Appends '/' and the next name; 1: it was the last, or has no room. */
+static __always_inline int copy_name(struct path_copy *c)
 {
 	struct event *e = c->event;
 	struct walk *w = c->walk;
@@ -515,6 +516,11 @@ static long path_one(__u32 i, struct path_copy *c)
 	return 0;
 }
 
+static long path_one(__u32 i, struct path_copy *c)
+{
+	return copy_name(c);
+}
+
 __noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 located)
 {
 	struct path_copy c = { .walk = w, .event = e };
@@ -525,7 +531,13 @@ __noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 loca
 		file_locate(w, leaf);
 	e->device = w->device;
 	c.next = w->levels;
-	bpf_loop(WALK_LEVELS, path_one, &c, 0);
+	/* Most paths are short, and turns of bpf_loop cost half as much again. */
+	for (__u32 i = 0; i < SHORT_PATH; i++) {
+		if (copy_name(&c))
+			break;
+	}
+	if (c.next)
+		bpf_loop(WALK_LEVELS - SHORT_PATH, path_one, &c, 0);
 	if (c.next) {
 		e->path_cut = 1;
 	} else if (!e->path_len) {
