@@ -30,6 +30,7 @@ enum {
 	WALK_TRIES = 64,	/* walks that renames elsewhere may spoil */
 	RENAME_WAITS = 1 << 20, /* looks at a rename under way: some 20 ms */
 	NAME_LIMIT = 255,
+	SHORT_PATH = 8,
 	FEED_BYTES = 32,
 	FEEDS = (NAME_LIMIT + FEED_BYTES) / FEED_BYTES, /* turns that '/' and a name need */
 	CELLS_PER_PAGE = PAGE_BYTES / 2,
@@ -37,11 +38,9 @@ enum {
 
 static __always_inline __u32 rename_count(void)
 {
-	__u32 seq = 0;
+	struct seqcount *lock = (struct seqcount *)&rename_lock;
 
-	if (&rename_lock)
-		bpf_probe_read_kernel(&seq, sizeof(seq), &rename_lock);
-	return seq;
+	return lock ? PEEK(lock, sequence) : 0;
 }
 
 static long rename_pause(__u32 i, __u32 *seq)
@@ -161,11 +160,11 @@ static __always_inline int climb_raw(__u64 *at, __u64 *name, __u32 *len)
 {
 	struct dentry *d = (struct dentry *)*at, *parent;
 
-	parent = BPF_CORE_READ(d, d_parent);
+	parent = PEEK(d, d_parent);
 	if (!parent || parent == d)
 		return 1;
-	*name = (__u64)BPF_CORE_READ(d, d_name.name);
-	*len = BPF_CORE_READ(d, d_name.len);
+	*name = (__u64)PEEK(d, d_name.name);
+	*len = PEEK(d, d_name.len);
 	*at = (__u64)parent;
 	return 0;
 }
@@ -372,9 +371,9 @@ static long folded_one(__u32 i, struct climb *c)
 static __always_inline int folded(struct dentry *d, __u32 magic)
 {
 	struct climb c = { .at = (__u64)d };
-	struct dentry *parent = BPF_CORE_READ(d, d_parent);
+	struct dentry *parent = PEEK(d, d_parent);
 
-	if (!((BPF_CORE_READ(d, d_flags) | BPF_CORE_READ(parent, d_flags)) & DCACHE_OP_COMPARE) ||
+	if (!((PEEK(d, d_flags) | PEEK(parent, d_flags)) & DCACHE_OP_COMPARE) ||
 	    magic == PROC_SUPER_MAGIC)
 		return 0;
 	/* These fold in directories that were set up for it only. */
@@ -393,15 +392,15 @@ __noinline int file_locate(struct walk *w, __u64 leaf)
 
 	if (!w)
 		return REASON_UNREADABLE;
-	sb = BPF_CORE_READ(d, d_sb);
-	w->device = BPF_CORE_READ(sb, s_dev);
-	w->magic = BPF_CORE_READ(sb, s_magic);
+	sb = PEEK(d, d_sb);
+	w->device = PEEK(sb, s_dev);
+	w->magic = PEEK(sb, s_magic);
 	w->own_pid = 0;
 	w->levels = 0;
-	if (leaf == (__u64)BPF_CORE_READ(sb, s_root))
+	if (leaf == (__u64)PEEK(sb, s_root))
 		return REASON_RULE;
 	/* A name that is being created may be in no hash yet, and has no inode. */
-	if (!BPF_CORE_READ(d, d_hash.pprev) && BPF_CORE_READ(d, d_inode))
+	if (!PEEK(d, d_hash.pprev) && PEEK(d, d_inode))
 		return REASON_DELETED;
 	if (folded(d, w->magic))
 		return REASON_FOLDED;
@@ -409,7 +408,7 @@ __noinline int file_locate(struct walk *w, __u64 leaf)
 	w->levels = c.levels;
 	if (c.levels >= MAX_LEVELS)
 		return REASON_TOO_DEEP;
-	if (c.at != (__u64)BPF_CORE_READ(sb, s_root))
+	if (c.at != (__u64)PEEK(sb, s_root))
 		return REASON_DETACHED;
 	if (w->magic == PROC_SUPER_MAGIC)
 		w->own_pid = is_own_proc(c.top);
@@ -495,8 +494,8 @@ struct path_copy {
 	__u32 next; /* names not copied yet */
 };
 
-/* Appends '/' and the next name. */
-static long path_one(__u32 i, struct path_copy *c)
+/* Appends '/' and the next name; 1: it was the last, or has no room. */
+static __always_inline int copy_name(struct path_copy *c)
 {
 	struct event *e = c->event;
 	struct walk *w = c->walk;
@@ -517,6 +516,11 @@ static long path_one(__u32 i, struct path_copy *c)
 	return 0;
 }
 
+static long path_one(__u32 i, struct path_copy *c)
+{
+	return copy_name(c);
+}
+
 __noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 located)
 {
 	struct path_copy c = { .walk = w, .event = e };
@@ -527,7 +531,13 @@ __noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 loca
 		file_locate(w, leaf);
 	e->device = w->device;
 	c.next = w->levels;
-	bpf_loop(WALK_LEVELS, path_one, &c, 0);
+	/* Most paths are short, and turns of bpf_loop cost half as much again. */
+	for (__u32 i = 0; i < SHORT_PATH; i++) {
+		if (copy_name(&c))
+			break;
+	}
+	if (c.next)
+		bpf_loop(WALK_LEVELS - SHORT_PATH, path_one, &c, 0);
 	if (c.next) {
 		e->path_cut = 1;
 	} else if (!e->path_len) {
@@ -541,20 +551,20 @@ __noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 loca
 static __always_inline int file_decide(struct subject *s, __u32 depth, struct query *q,
 				       struct dentry *dentry)
 {
-	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	struct inode *inode = PEEK(dentry, d_inode);
 
 	q->leaf = (__u64)dentry;
-	if (inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFCHR)
-		q->chardev = BPF_CORE_READ(inode, i_rdev);
+	if (inode && (PEEK(inode, i_mode) & S_IFMT) == S_IFCHR)
+		q->chardev = PEEK(inode, i_rdev);
 	return decide(s, depth, q, file_verdict, EACCES);
 }
 
 /* Kernel-internal files (pipes, sockets, memfd, anonymous inodes, namespaces) have no path. */
 static __always_inline int pathless(struct dentry *dentry)
 {
-	struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
+	struct super_block *sb = PEEK(dentry, d_sb);
 
-	return (BPF_CORE_READ(sb, s_flags) & SB_NOUSER) || BPF_CORE_READ(sb, s_magic) == NSFS_MAGIC;
+	return (PEEK(sb, s_flags) & SB_NOUSER) || PEEK(sb, s_magic) == NSFS_MAGIC;
 }
 
 /*
@@ -673,8 +683,8 @@ static __always_inline int judge_attribute(struct subject *s, struct query *q,
 
 	if (stacked())
 		return 0;
-	inode = BPF_CORE_READ(dentry, d_inode);
-	if (!inode || !BPF_CORE_READ(inode, i_nlink))
+	inode = PEEK(dentry, d_inode);
+	if (!inode || !PEEK(inode, i_nlink))
 		return 0;
 	return judge_change(s, q, dentry, op);
 }

@@ -41,14 +41,16 @@ struct guard_climb {
 static long guard_one(__u32 i, struct guard_climb *c)
 {
 	struct dentry *d = (struct dentry *)c->at, *parent;
-	struct inode *inode = BPF_CORE_READ(d, d_inode);
+	struct inode *inode = PEEK(d, d_inode);
 	struct guard_key key = {};
 	__u32 *flags;
 
 	if (inode) {
-		key.ino = BPF_CORE_READ(inode, i_ino);
-		key.generation = BPF_CORE_READ(inode, i_generation);
-		key.device = BPF_CORE_READ(inode, i_sb, s_dev);
+		struct super_block *sb = PEEK(inode, i_sb);
+
+		key.ino = PEEK(inode, i_ino);
+		key.generation = PEEK(inode, i_generation);
+		key.device = PEEK(sb, s_dev);
 		flags = bpf_map_lookup_elem(&guarded, &key);
 		if (flags) {
 			c->flags |= i ? *flags & (GUARD_TREE | GUARD_PINS) : *flags;
@@ -58,7 +60,7 @@ static long guard_one(__u32 i, struct guard_climb *c)
 			}
 		}
 	}
-	parent = BPF_CORE_READ(d, d_parent);
+	parent = PEEK(d, d_parent);
 	if (!parent || parent == d) {
 		c->done = 1;
 		return 1;
@@ -210,8 +212,9 @@ static __always_inline int harmless(__u32 rdev)
  * under that of the verdicts. */
 __noinline int guard_look(struct subject *s, struct query *q, __u32 access)
 {
-	struct dentry *d;
+	struct super_block *sb;
 	struct inode *inode;
+	struct dentry *d;
 	__u64 magic, head;
 	__u16 type = 0;
 
@@ -219,12 +222,12 @@ __noinline int guard_look(struct subject *s, struct query *q, __u32 access)
 		return LOOK_GUARD;
 	d = (struct dentry *)q->leaf;
 	q->op = OP_GUARD;
-	inode = BPF_CORE_READ(d, d_inode);
+	inode = PEEK(d, d_inode);
 	q->access = access;
 	if (inode) {
-		type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+		type = PEEK(inode, i_mode) & S_IFMT;
 		if (type == S_IFCHR || type == S_IFBLK) {
-			q->value = BPF_CORE_READ(inode, i_rdev);
+			q->value = PEEK(inode, i_rdev);
 			if (type == S_IFCHR && harmless(q->value))
 				return 0;
 			q->op = OP_DEVICE;
@@ -232,7 +235,8 @@ __noinline int guard_look(struct subject *s, struct query *q, __u32 access)
 			return LOOK_DEVICE;
 		}
 	}
-	magic = BPF_CORE_READ(d, d_sb, s_magic);
+	sb = PEEK(d, d_sb);
+	magic = PEEK(sb, s_magic);
 	if (magic == PROC_SUPER_MAGIC)
 		return guard_proc(s, q, d, access);
 	/* Reading a pin runs it: iterators tell who is jailed. */
@@ -308,6 +312,7 @@ static __always_inline int guard_file(struct subject *s, struct query *q, struct
  */
 __noinline int guard_inode(struct subject *s, struct query *q, __u32 above)
 {
+	struct super_block *sb;
 	struct dentry *d;
 	__u32 magic;
 	int flags;
@@ -320,7 +325,8 @@ __noinline int guard_inode(struct subject *s, struct query *q, __u32 above)
 	if ((flags & GUARD_TREE) || (above && (flags & GUARD_ABOVE)))
 		return refuse_always(s, q, REASON_GUARD, EPERM);
 	d = (struct dentry *)q->leaf;
-	magic = BPF_CORE_READ(d, d_sb, s_magic);
+	sb = PEEK(d, d_sb);
+	magic = PEEK(sb, s_magic);
 	if (magic == BPFFS_MAGIC) {
 		q->access = ALLOW_BPF;
 		return hard_decide(s, q, flag_verdict, EPERM);

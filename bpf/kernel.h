@@ -364,6 +364,10 @@ struct dentry {
 	struct super_block *d_sb;
 };
 
+struct seqcount {
+	unsigned int sequence;
+};
+
 struct vfsmount {
 	struct dentry *mnt_root;
 	struct super_block *mnt_sb;
@@ -533,5 +537,24 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
+
+/* 6.2; inlined: only the verifier has work with it */
+extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
+
+/*
+ * One member by a raw address, 0 where there is no memory, as BPF_CORE_READ. Where the
+ * kernel gives an address its type this is a load, else a call of some 35 instructions.
+ */
+#define PEEK(from, member)                                                                         \
+	({                                                                                         \
+		typeof((from)->member) value_;                                                     \
+		if (bpf_rdonly_cast)                                                               \
+			value_ = ((typeof(from))bpf_rdonly_cast(                                   \
+					  (from), bpf_core_type_id_kernel(typeof(*(from)))))       \
+					 ->member;                                                 \
+		else                                                                               \
+			value_ = BPF_CORE_READ(from, member);                                      \
+		value_;                                                                            \
+	})
 
 #endif

@@ -53,27 +53,18 @@ static __always_inline int is_mapped(const __u32 *addr)
 }
 
 /*
- * The searches below choose without branches: the verifier would follow both ways of each
- * step. A mask is all ones or 0, and it must not be seen that it is.
+ * The searches below step without a branch: the verifier would follow both ways of each.
+ * Each looks for the last entry that begins at or below the value; the first one begins
+ * at 0. This is what a step skips: `half` where the entry begins at or below, else 0.
  */
-static __always_inline __u32 mask_of(__u32 yes)
+static __always_inline __u32 skipped(__u32 half, __u64 begins, __u64 value)
 {
-	__u32 mask = -yes;
+	__s64 above = value - begins;
 
-	opaque(mask);
-	return mask;
+	above >>= 63;
+	opaque(above);
+	return half & ~(__u32)above;
 }
-
-/* The mask of first > value, both of 32 bits. */
-static __always_inline __u32 above_mask(__u64 first, __u64 value)
-{
-	__u64 less = value - first;
-
-	opaque(less);
-	return mask_of(less >> 63);
-}
-
-#define choose(mask, yes, no) (((yes) & (mask)) | ((no) & ~(mask)))
 
 /* 1: the range begins above the address. Global: verified once. */
 __noinline int net_above6(struct net_range6 *range, struct query *q)
@@ -90,70 +81,66 @@ __noinline int net_above6(struct net_range6 *range, struct query *q)
 /* The node of the innermost prefix around the query's v6 address; -1: unreadable. */
 __noinline int net_node6(struct policy *p, struct query *q)
 {
-	__u32 slot, low = 0, high, node = -1;
+	__u32 slot, base = 0, left;
+	struct net_range6 *r;
 	void *inner;
 
-	if (!p || !q)
+	if (!p || !q || !p->net_v6_len)
 		return -1;
 	slot = p->slot;
 	inner = bpf_map_lookup_elem(&tables, &slot);
 	if (!inner)
 		return -1;
-	high = p->net_v6_len;
+	left = p->net_v6_len;
 	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		__u32 middle = (low + high) / 2, above;
-		struct net_range6 *r;
+		__u32 half = left / 2;
 
-		if (low >= high)
+		if (!half)
 			break;
-		r = table_at(inner, p->net_v6_at + middle * sizeof(*r), sizeof(*r));
+		r = table_at(inner, p->net_v6_at + (base + half) * sizeof(*r), sizeof(*r));
 		if (!r)
 			return -1;
-		above = mask_of(net_above6(r, q) & 1);
-		high = choose(above, middle, high);
-		low = choose(above, low, middle + 1);
-		node = choose(above, node, r->node);
+		base += skipped(half, net_above6(r, q) & 1, 0);
+		left -= half;
 	}
-	return node;
+	r = table_at(inner, p->net_v6_at + base * sizeof(*r), sizeof(*r));
+	return r ? (int)r->node : -1;
 }
 
 /* The same, v4. */
 __noinline int net_node4(struct policy *p, struct query *q)
 {
-	__u32 slot, low = 0, high, node = -1;
-	__u64 address;
+	__u32 slot, base = 0, left;
+	struct net_range4 *r;
 	void *inner;
 
-	if (!p || !q)
+	if (!p || !q || !p->net_v4_len)
 		return -1;
 	slot = p->slot;
 	inner = bpf_map_lookup_elem(&tables, &slot);
 	if (!inner)
 		return -1;
-	high = p->net_v4_len;
-	address = q->words[0];
+	left = p->net_v4_len;
 	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		__u32 middle = (low + high) / 2, above;
-		struct net_range4 *r;
+		__u32 half = left / 2;
 
-		if (low >= high)
+		if (!half)
 			break;
-		r = table_at(inner, p->net_v4_at + middle * sizeof(*r), sizeof(*r));
+		r = table_at(inner, p->net_v4_at + (base + half) * sizeof(*r), sizeof(*r));
 		if (!r)
 			return -1;
-		above = above_mask(r->first, address);
-		high = choose(above, middle, high);
-		low = choose(above, low, middle + 1);
-		node = choose(above, node, r->node);
+		base += skipped(half, r->first, q->words[0]);
+		left -= half;
 	}
-	return node;
+	r = table_at(inner, p->net_v4_at + base * sizeof(*r), sizeof(*r));
+	return r ? (int)r->node : -1;
 }
 
 /* One node's opinion of the query's port: enum port_verdict, or -1; sets q->rule. */
 __noinline int net_ports(struct policy *p, struct query *q, __u32 at, __u32 len)
 {
-	__u32 slot, low = 0, high = len, verdict = PORT_NONE, rule;
-	__u64 port;
+	__u32 slot, base = 0, left = len;
+	struct port_range *r;
 	void *inner;
 
 	if (!p || !q)
@@ -162,25 +149,22 @@ __noinline int net_ports(struct policy *p, struct query *q, __u32 at, __u32 len)
 	inner = bpf_map_lookup_elem(&tables, &slot);
 	if (!inner)
 		return -1;
-	port = q->port;
-	rule = q->rule;
 	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		__u32 middle = (low + high) / 2, above;
-		struct port_range *r;
+		__u32 half = left / 2;
 
-		if (low >= high)
+		if (!half)
 			break;
-		r = table_at(inner, at + middle * sizeof(*r), sizeof(*r));
+		r = table_at(inner, at + (base + half) * sizeof(*r), sizeof(*r));
 		if (!r)
 			return -1;
-		above = above_mask(r->first, port);
-		high = choose(above, middle, high);
-		low = choose(above, low, middle + 1);
-		verdict = choose(above, verdict, r->verdict);
-		rule = choose(above, rule, r->rule);
+		base += skipped(half, r->first, q->port);
+		left -= half;
 	}
-	q->rule = rule;
-	return verdict;
+	r = table_at(inner, at + base * sizeof(*r), sizeof(*r));
+	if (!r)
+		return -1;
+	q->rule = r->rule;
+	return r->verdict;
 }
 
 struct ascend {
@@ -326,18 +310,12 @@ static __always_inline int resolve_any(struct query *q, const struct sock *sk)
 	return 1;
 }
 
-/* decide() with the verdict on address and port. Global, as those below: verified once. */
-__noinline int port_decide(struct subject *s, struct query *q)
-{
-	return s && q ? decide(s, s->depth, q, net_verdict, EACCES) : -EACCES;
-}
-
 static __always_inline int net_decide(struct subject *s, struct query *q, __u32 protocol,
 				      __u32 bind)
 {
 	q->protocol = protocol;
 	q->list = (protocol == IPPROTO_UDP ? UDP_BIND : TCP_BIND) + !bind;
-	return errno_of(port_decide(s, q));
+	return decide(s, s->depth, q, net_verdict, EACCES);
 }
 
 /* Other inet protocols (SCTP, ICMP, raw...) carry no port rule: the flag decides. */
@@ -446,6 +424,7 @@ static __always_inline int family_verdict(struct subject *s, struct policy *p, s
 	return 0;
 }
 
+/* Global: verified once. */
 __noinline int family_decide(struct subject *s, struct query *q)
 {
 	return s && q ? decide(s, s->depth, q, family_verdict, EACCES) : -EACCES;
