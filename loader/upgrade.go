@@ -14,6 +14,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
 
 	"jail/bpf"
 )
@@ -159,9 +160,26 @@ func (k *Kernel) attachBeside(next set) (err error) {
 	return own.attach(spec, coll)
 }
 
+// enoughDescriptors asks before the first is used up: a probe of the kernel that finds none
+// left would say that the kernel lacks what was probed.
+func enoughDescriptors(spec *ebpf.CollectionSpec) error {
+	const others = 16 // the standard ones, those of the runtime, BTF, the link under way
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("limit of descriptors: %w", err)
+	}
+	if need := uint64(len(spec.Maps) + len(spec.Programs) + others); limit.Cur < need {
+		return fmt.Errorf("a load needs %d descriptors, and the limit is %d (ulimit -n): %w", need, limit.Cur, unix.EMFILE)
+	}
+	return nil
+}
+
 // loadSet loads a set's programs with the maps that it has pinned and those that it shares
 // with the set that acts.
 func (k *Kernel) loadSet(next set, spec *ebpf.CollectionSpec) (*Kernel, *ebpf.Collection, error) {
+	if err := enoughDescriptors(spec); err != nil {
+		return nil, nil, err
+	}
 	if err := spec.Variables[bpf.JailVarInstance].Set(next.number); err != nil {
 		return nil, nil, err
 	}
