@@ -542,8 +542,8 @@ struct control {
 enum seal {
 	SEAL_NONE = 0,
 	SEAL_CLOSING = 1, /* closed, and whoever seals makes sure that nobody else holds anything */
-	SEAL_ROLES = 2,	  /* sealed; new roles may come */
-	SEAL_STRICT = 3,  /* sealed; nothing comes */
+	SEAL_ROLES = 2,	  /* sealed; new marks may come */
+	SEAL_STRICT = 3,  /* sealed; no mark comes */
 };
 
 /* What `seal` is asked. */

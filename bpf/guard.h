@@ -239,7 +239,7 @@ __noinline int guard_look(struct subject *s, struct query *q, __u32 access)
 	magic = PEEK(sb, s_magic);
 	if (magic == PROC_SUPER_MAGIC)
 		return guard_proc(s, q, d, access);
-	/* Reading a pin runs it: iterators tell who is jailed. */
+	/* Reading a pin runs it: iterators tell who is jailed. Nor are pins listed. */
 	if (magic == BPFFS_MAGIC && (guard_check(q) & GUARD_TREE))
 		return LOOK_GUARD;
 	if (!(access & ACCESS_WRITE))

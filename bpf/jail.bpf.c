@@ -15,7 +15,8 @@
  *   guard.h   self-protection and the kernel's own surface
  *
  * Every program passes on an earlier refusal, finds the subject, and returns 0 for
- * tasks that are none. bpf/README.md has the table of hooks and known gaps.
+ * tasks that are none, but for what a seal closes. bpf/README.md has the table of hooks and known
+ * gaps.
  */
 #include "kernel.h"
 #include "abi.h"

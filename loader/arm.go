@@ -130,3 +130,9 @@ func ExecRefusal() error {
 func Depth() (int, error) {
 	return prctl(bpf.JailPrctlPRCTL_DEPTH, 0)
 }
+
+// Jailed tells whether the calling thread is in a jail.
+func Jailed() bool {
+	depth, err := Depth()
+	return err == nil && depth > 0
+}

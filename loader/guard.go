@@ -1,11 +1,8 @@
 package loader
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,17 +141,7 @@ func (k *Kernel) guardFiles() error {
 
 // pathIdentities tells who this process's path descriptors are, as the kernel knows them.
 func (k *Kernel) pathIdentities() ([]bpf.JailPathIdentity, error) {
-	f, err := os.Open(filepath.Join(k.set.dir(linksDir), "paths_iter"))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
-	if err != nil {
-		return nil, fmt.Errorf("descriptor iterator: %w", err)
-	}
-	ids := make([]bpf.JailPathIdentity, len(data)/binary.Size(bpf.JailPathIdentity{}))
-	return ids, binary.Read(bytes.NewReader(data), binary.LittleEndian, ids)
+	return readRecords[bpf.JailPathIdentity](k, "paths_iter")
 }
 
 // guardObjects lists the ids of our maps, programs and links.
@@ -163,19 +150,22 @@ func (k *Kernel) guardObjects() error {
 	if err != nil {
 		return err
 	}
+	putFor := func(use bpf.JailGuardUse, kind bpf.JailGuardObject, id uint32) error {
+		return table.Put(uint64(kind)<<32|uint64(id), uint32(use))
+	}
 	put := func(kind bpf.JailGuardObject, id uint32) error {
-		return table.Put(uint64(kind)<<32|uint64(id), uint32(bpf.JailGuardUseGUARD_READ))
+		return putFor(bpf.JailGuardUseGUARD_READ, kind, id)
 	}
 	pinned, err := k.pinsOfMaps()
 	if err != nil {
 		return err
 	}
 	for id, m := range pinned {
-		use := uint32(bpf.JailGuardUseGUARD_READ)
+		use := bpf.JailGuardUseGUARD_READ
 		if slices.Contains(sealWritable, m.name) {
-			use = uint32(bpf.JailGuardUseGUARD_WRITE)
+			use = bpf.JailGuardUseGUARD_WRITE
 		}
-		if err := table.Put(uint64(bpf.JailGuardObjectGUARD_MAP)<<32|uint64(id), use); err != nil {
+		if err := putFor(use, bpf.JailGuardObjectGUARD_MAP, uint32(id)); err != nil {
 			return err
 		}
 	}

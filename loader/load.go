@@ -117,7 +117,8 @@ func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	if err == nil {
 		// Where all links are gone and the maps are not, subjects are under their roles again.
 		c, cerr := k.control()
-		enforced = enforced || cerr == nil && c.Door == 1 && k.hasMaps()
+		spec, serr := found.build()
+		enforced = enforced || cerr == nil && serr == nil && c.Door == 1 && k.hasMaps(spec)
 		_ = k.Close()
 	}
 	if err := probeError(Probe()); err != nil {
@@ -129,15 +130,14 @@ func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	return afresh(ctx, opts)
 }
 
-// hasMaps tells whether all of this build's maps are pinned.
-func (k *Kernel) hasMaps() bool {
-	names, err := mapNames()
-	for _, name := range names {
+// hasMaps tells whether all maps of that build are pinned.
+func (k *Kernel) hasMaps(spec *ebpf.CollectionSpec) bool {
+	for _, name := range mapNames(spec) {
 		if k.maps[name] == nil {
 			return false
 		}
 	}
-	return err == nil
+	return true
 }
 
 // afresh loads after it has removed what is pinned: maps, where a load got no further. After
@@ -446,14 +446,11 @@ func (k *Kernel) setUnknown() error {
 // Unload closes the door, detaches and removes everything. It refuses with [ErrBusy]
 // while subjects live unless force, and with [ErrJailed] inside a jail.
 func Unload(force bool) error {
-	unlock, err := lock()
+	unlock, err := lockOutside()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if depth, err := Depth(); err == nil && depth > 0 {
-		return ErrJailed
-	}
 	k, err := Open()
 	if errors.Is(err, ErrABI) && force {
 		return removePins()
@@ -510,6 +507,16 @@ func removePins() error {
 // lock lets one loader at a time work; on the bpf file system's root, which only
 // root can open.
 func lock() (func(), error) { return lockHow(unix.LOCK_EX) }
+
+// lockOutside is lock, and [ErrJailed] inside a jail.
+func lockOutside() (func(), error) {
+	unlock, err := lock()
+	if err == nil && Jailed() {
+		unlock()
+		return nil, ErrJailed
+	}
+	return unlock, err
+}
 
 // tryLock is lock, or an error at once while another loader works.
 func tryLock() (func(), error) { return lockHow(unix.LOCK_EX | unix.LOCK_NB) }

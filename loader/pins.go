@@ -19,17 +19,19 @@ import (
 // nameLength is how much of a name the kernel keeps of a map or a program.
 const nameLength = 15
 
+// kernelName is what the kernel keeps of a name.
+func kernelName(name string) string { return name[:min(len(name), nameLength)] }
+
 // named tells whether the kernel's name for an object is that of its pin.
 func named(kernel, pin string) bool {
-	cut := func(s string) string { return s[:min(len(s), nameLength)] }
-	return kernel != "" && cut(kernel) == cut(pin)
+	return kernel != "" && kernelName(kernel) == kernelName(pin)
 }
 
 // pins is what is pinned below [Dir] and was found to be jail's.
 type pins struct {
 	Pinned
 	sets map[set]*pinnedSet
-	spec *ebpf.CollectionSpec // of this build
+	spec *ebpf.CollectionSpec // see build
 	// Foreign says of everything else where it is and why it is not jail's.
 	Foreign []string
 }
@@ -44,6 +46,14 @@ type pinnedSet struct {
 type pinnedLink struct {
 	program *ebpf.ProgramInfo
 	id      ebpf.ProgramID
+}
+
+// build is what this build would pin, parsed when it is first asked for.
+func (p *pins) build() (spec *ebpf.CollectionSpec, err error) {
+	if p.spec == nil {
+		p.spec, err = bpf.LoadJail()
+	}
+	return p.spec, err
 }
 
 // foreign is nil where everything is jail's.
@@ -138,12 +148,9 @@ func (p *pins) readSet(s set, of string) error {
 	}
 	var spec *ebpf.CollectionSpec
 	if s.mine() {
-		if p.spec == nil {
-			if p.spec, err = bpf.LoadJail(); err != nil {
-				return err
-			}
+		if spec, err = p.build(); err != nil {
+			return err
 		}
-		spec = p.spec
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
@@ -316,10 +323,11 @@ func takeOver() error {
 // restore pins again what only lost its pin: maps that the attached programs use, and links
 // that somebody still holds.
 func (p *pins) restore() error {
-	names, err := mapNames()
+	spec, err := p.build()
 	if err != nil {
 		return err
 	}
+	names := mapNames(spec)
 	for s, ps := range p.sets {
 		if len(ps.links) == 0 {
 			continue
@@ -333,7 +341,7 @@ func (p *pins) restore() error {
 			}
 		}
 		if s.mine() {
-			if err := ps.restoreLinks(s, p.spec); err != nil {
+			if err := ps.restoreLinks(s, spec); err != nil {
 				return err
 			}
 		}
@@ -341,19 +349,15 @@ func (p *pins) restore() error {
 	return nil
 }
 
-// mapNames lists this build's maps by the kernel's names for them.
-func mapNames() (map[string]string, error) {
-	spec, err := bpf.LoadJail()
-	if err != nil {
-		return nil, err
-	}
+// mapNames lists a build's maps by the kernel's names for them.
+func mapNames(spec *ebpf.CollectionSpec) map[string]string {
 	names := make(map[string]string)
 	for name := range spec.Maps {
 		if !strings.HasPrefix(name, ".") {
-			names[name[:min(len(name), nameLength)]] = name
+			names[kernelName(name)] = name
 		}
 	}
-	return names, nil
+	return names
 }
 
 func (ps *pinnedSet) restoreMap(s set, id ebpf.MapID, names map[string]string) error {

@@ -78,14 +78,7 @@ func TestLoadGoesOnFromAKillAtAnyStep(t *testing.T) {
 // attached lists set, name and program of each pinned link.
 func attached(t *testing.T) (list []string) {
 	t.Helper()
-	found, err := readPins()
-	if err == nil {
-		err = found.foreign()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for s, ps := range found.sets {
+	for s, ps := range mustPins(t).sets {
 		for name, l := range ps.links {
 			list = append(list, strings.Join([]string{s.String(), name, l.program.Tag}, " "))
 		}

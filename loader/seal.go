@@ -1,8 +1,6 @@
 package loader
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -50,14 +48,11 @@ var sealWritable = []string{"stamps", "trees", "events"}
 // hold of our objects, then it is made sure that nobody has any from before: [ErrHeld] says
 // who, and the seal is taken back.
 func (k *Kernel) Seal(level Seal) error {
-	unlock, err := lock()
+	unlock, err := lockOutside()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if depth, err := Depth(); err == nil && depth > 0 {
-		return ErrJailed
-	}
 	if k.sealed >= level {
 		return nil
 	}
@@ -141,29 +136,25 @@ func (k *Kernel) reopen() error {
 // alone is nil when nobody but this process holds anything of ours. Processes of ours that
 // are about to end get the time for it.
 func (k *Kernel) alone() error {
-	for try := range sealTries {
-		held, err := k.heldElsewhere(try == sealTries-1)
-		if err != nil {
+	pins, err := k.pinsOfMaps() // nobody can make or remove one any more
+	if err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		held, err := k.heldElsewhere(pins, try == sealTries)
+		if err != nil || len(held) == 0 {
 			return err
 		}
-		if len(held) == 0 {
-			return nil
-		}
-		if try == sealTries-1 {
+		if try == sealTries {
 			return fmt.Errorf("%w: %s", ErrHeld, strings.Join(held, "; "))
 		}
 		time.Sleep(sealPause)
 	}
-	return nil
 }
 
 // heldElsewhere lists what is referred to by more than the pins, the programs and this process;
 // by whom, where that is to be found out.
-func (k *Kernel) heldElsewhere(byWhom bool) ([]string, error) {
-	pins, err := k.pinsOfMaps()
-	if err != nil {
-		return nil, err
-	}
+func (k *Kernel) heldElsewhere(pins map[ebpf.MapID]pinnedMap, byWhom bool) ([]string, error) {
 	programs, foreign, err := k.usersOfMaps(pins)
 	if err != nil || len(foreign) > 0 {
 		return foreign, err
@@ -176,16 +167,12 @@ func (k *Kernel) heldElsewhere(byWhom bool) ([]string, error) {
 		}
 		own[id]++
 	}
-	data, err := k.readIterator("maps_iter")
+	uses, err := readRecords[bpf.JailMapUse](k, "maps_iter")
 	if err != nil {
 		return nil, err
 	}
 	var held []string
-	for r := bytes.NewReader(data); r.Len() > 0; {
-		var use bpf.JailMapUse
-		if err := binary.Read(r, binary.LittleEndian, &use); err != nil {
-			return nil, fmt.Errorf("map iterator: %w", err)
-		}
+	for _, use := range uses {
 		id := ebpf.MapID(use.Id)
 		users, references := uint64(pins[id].pins)+own[id], programs[id]
 		if use.Inner != 0 {
@@ -314,13 +301,8 @@ func (k *Kernel) programs() (list []bpf.JailProgramUse, mine map[uint32]bool, er
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := k.readIterator("programs_iter")
-	if err != nil {
+	if list, err = readRecords[bpf.JailProgramUse](k, "programs_iter"); err != nil {
 		return nil, nil, err
-	}
-	list = make([]bpf.JailProgramUse, len(data)/binary.Size(bpf.JailProgramUse{}))
-	if err := binary.Read(bytes.NewReader(data), binary.LittleEndian, &list); err != nil {
-		return nil, nil, fmt.Errorf("program iterator: %w", err)
 	}
 	mine = make(map[uint32]bool)
 	for _, p := range list {

@@ -33,7 +33,7 @@ type Membership struct {
 
 // Subjects lists the live subjects, by the pinned task iterator.
 func (k *Kernel) Subjects() ([]Subject, error) {
-	data, err := k.readIterator("subjects_iter")
+	infos, err := readRecords[bpf.JailSubjectInfo](k, "subjects_iter")
 	if err != nil {
 		return nil, err
 	}
@@ -42,11 +42,7 @@ func (k *Kernel) Subjects() ([]Subject, error) {
 		return nil, err
 	}
 	var list []Subject
-	for r := bytes.NewReader(data); r.Len() > 0; {
-		var info bpf.JailSubjectInfo
-		if err := binary.Read(r, binary.LittleEndian, &info); err != nil {
-			return nil, fmt.Errorf("task iterator: %w", err)
-		}
+	for _, info := range infos {
 		s := Subject{PID: info.Pid, TID: info.Tid, UID: info.Uid, Command: unix.ByteSliceToString(info.Comm[:])}
 		for _, m := range info.List[:min(info.Depth, uint32(len(info.List)))] {
 			s.Roles = append(s.Roles, Membership{Role: m.Role, Name: names[m.Role], Domain: m.Domain, Pod: m.Pod})
@@ -56,7 +52,25 @@ func (k *Kernel) Subjects() ([]Subject, error) {
 	return list, nil
 }
 
-// readIterator runs a pinned task iterator over all tasks.
+// readRecords decodes what a pinned iterator prints.
+func readRecords[T any](k *Kernel, name string) ([]T, error) {
+	data, err := k.readIterator(name)
+	if err != nil {
+		return nil, err
+	}
+	var one T
+	size := binary.Size(one)
+	if len(data)%size != 0 {
+		return nil, fmt.Errorf("iterator %s: %w", name, io.ErrUnexpectedEOF)
+	}
+	list := make([]T, len(data)/size)
+	if err := binary.Read(bytes.NewReader(data), binary.LittleEndian, list); err != nil {
+		return nil, fmt.Errorf("iterator %s: %w", name, err)
+	}
+	return list, nil
+}
+
+// readIterator runs a pinned iterator.
 func (k *Kernel) readIterator(name string) ([]byte, error) {
 	f, err := os.Open(filepath.Join(k.set.dir(linksDir), name))
 	if errors.Is(err, os.ErrNotExist) {
@@ -68,7 +82,7 @@ func (k *Kernel) readIterator(name string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(f)
 	if err != nil {
-		return nil, fmt.Errorf("task iterator: %w", err)
+		return nil, fmt.Errorf("iterator %s: %w", name, err)
 	}
 	return data, nil
 }

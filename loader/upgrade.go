@@ -36,14 +36,11 @@ const settleTimeout = time.Minute
 // nothing has changed then. [ErrJailed] inside a jail, [ErrClosed] where the load is not
 // whole.
 func Upgrade(ctx context.Context) (done bool, err error) {
-	unlock, err := lock()
+	unlock, err := lockOutside()
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
-	if depth, err := Depth(); err == nil && depth > 0 {
-		return false, ErrJailed
-	}
 	k, err := open()
 	if err != nil {
 		return false, err

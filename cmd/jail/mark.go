@@ -116,7 +116,7 @@ func rootOutside() error {
 	if os.Geteuid() != 0 {
 		return loader.ErrNotRoot
 	}
-	if jailed() {
+	if loader.Jailed() {
 		return loader.ErrJailed
 	}
 	return nil

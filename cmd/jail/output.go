@@ -183,16 +183,10 @@ func hint(err error) string {
 		return "jail status tells what is missing"
 	case errors.Is(err, loader.ErrNotLoaded):
 		return "load it, as root: jail load"
-	case errors.Is(err, os.ErrPermission) && jailed():
+	case errors.Is(err, os.ErrPermission) && loader.Jailed():
 		return "this process is in a jail: do it from outside"
 	}
 	return ""
-}
-
-// jailed tells whether this process is in a jail.
-func jailed() bool {
-	depth, err := loader.Depth()
-	return err == nil && depth > 0
 }
 
 // pathCause leaves out of a path error what the reader sees anyway.

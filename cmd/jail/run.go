@@ -118,7 +118,7 @@ func (j jobRoles) names() []string {
 
 // privileged tells whether this process may change what the kernel part holds: root outside
 // any jail.
-func privileged() bool { return os.Geteuid() == 0 && !jailed() }
+func privileged() bool { return os.Geteuid() == 0 && !loader.Jailed() }
 
 // adHoc adds the rules of the command line: for root to copies of the roles, for others as
 // a role of their own on top, which can only narrow.

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 // guestConfig is what the host tells the guest, in the initramfs at configPath.
@@ -155,16 +157,11 @@ func mountAll(mounts []fsMount) error {
 
 // isMounted tells whether there is such a file system already; a second one would hide it.
 func isMounted(m fsMount) bool {
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(mounts)) {
-		if f := strings.Fields(line); len(f) > 2 && f[1] == m.dir && f[2] == m.fstype {
-			return true
-		}
-	}
-	return false
+	found, err := mountinfo.GetMounts(func(i *mountinfo.Info) (skip, stop bool) {
+		same := i.Mountpoint == m.dir && i.FSType == m.fstype
+		return !same, same
+	})
+	return err == nil && len(found) > 0
 }
 
 func readJSON(path string, v any) error {

@@ -12,13 +12,8 @@
 
 int attack(int argc, char **argv)
 {
-	const char *from = argv[1];
+	const char *from = strcmp(argv[1], "own") ? argv[1] : own_mount();
 
-	if (!strcmp(from, "own")) {
-		own_mounts();
-		from = "/run/jail-test/mount";
-		MUST(mount("none", from, "tmpfs", 0, NULL));
-	}
 	TRY(mount(from, "/mnt", NULL, MS_MOVE, NULL));
 	MUST(mount("/mnt", from, NULL, MS_MOVE, NULL));
 	return 0;

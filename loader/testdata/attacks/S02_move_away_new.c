@@ -12,13 +12,8 @@
 
 int attack(int argc, char **argv)
 {
-	const char *from = argv[1];
+	const char *from = strcmp(argv[1], "own") ? argv[1] : own_mount();
 
-	if (!strcmp(from, "own")) {
-		own_mounts();
-		from = "/run/jail-test/mount";
-		MUST(mount("none", from, "tmpfs", 0, NULL));
-	}
 	TRY(syscall(SYS_move_mount, AT_FDCWD, from, AT_FDCWD, "/mnt", 0));
 	MUST(syscall(SYS_move_mount, AT_FDCWD, "/mnt", AT_FDCWD, from, 0));
 	return 0;

@@ -43,4 +43,14 @@ static inline void own_mounts(void)
 	MUST(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 }
 
+/* A mount of one's own, in such a namespace: where it is. */
+static inline const char *own_mount(void)
+{
+	const char *where = "/run/jail-test/mount";
+
+	own_mounts();
+	MUST(mount("none", where, "tmpfs", 0, NULL));
+	return where;
+}
+
 #endif
