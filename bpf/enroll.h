@@ -258,7 +258,8 @@ __noinline int write_roles(struct subject *s, __u32 base, struct pending *p)
 			return REFUSED_ROLE;
 		s->list[at].role = id;
 		s->list[at].slot = *slot;
-		if (!policy_of(&s->list[at]))
+		/* Twice: no reload waits for a program that may sleep. */
+		if (!policy_of(&s->list[at]) && !policy_of(&s->list[at]))
 			return REFUSED_ROLE;
 	}
 	return REFUSED_NOT;
@@ -399,20 +400,23 @@ __noinline int may_enter(struct policy *policy, __u64 credentials)
  */
 static __always_inline __u32 may_arm(const struct member *m, struct task_struct *t)
 {
+	__u32 why = REFUSED_ROLE;
+
 	for (__u32 i = 0; i < ARM_TRIES; i++) {
 		struct policy *policy = policy_of(m);
 		__u64 asked;
 		int may;
 
 		if (!policy)
-			return REFUSED_ROLE;
+			continue;
+		why = REFUSED_BUSY;
 		asked = policy->id;
 		may = is_root(t) || may_enter(policy, (__u64)BPF_CORE_READ(t, cred));
 		policy = policy_of(m);
 		if (policy && policy->id == asked)
 			return may ? REFUSED_NOT : REFUSED_USER;
 	}
-	return REFUSED_BUSY;
+	return why;
 }
 
 /* The answers of the private prctl; see enum prctl. */

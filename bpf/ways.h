@@ -517,18 +517,15 @@ int identify(struct identity *ask)
 	key_of(&key, inode);
 	switch (ask->op) {
 	case IDENTIFY_PUT:
-		if (sealed()) {
-			held = bpf_map_lookup_elem(&executables, &key);
-			if (held)
-				return held->role == e.role && held->pod == e.pod &&
-						       held->flags == e.flags
-					       ? 0
-					       : EPERM;
-			if (sealed() == SEAL_STRICT)
-				return EPERM;
-			return bpf_map_update_elem(&executables, &key, &e, BPF_NOEXIST) ? EPERM : 0;
-		}
-		return bpf_map_update_elem(&executables, &key, &e, BPF_ANY) ? ENOSPC : 0;
+		held = bpf_map_lookup_elem(&executables, &key);
+		/* An update takes the old entry out under a look-up's feet. */
+		if (held && held->role == e.role && held->pod == e.pod && held->flags == e.flags)
+			return 0;
+		if (sealed() && (held || sealed() == SEAL_STRICT))
+			return EPERM;
+		if (!bpf_map_update_elem(&executables, &key, &e, sealed() ? BPF_NOEXIST : BPF_ANY))
+			return 0;
+		return sealed() ? EPERM : ENOSPC;
 	case IDENTIFY_DELETE:
 		if (sealed())
 			return EPERM;

@@ -171,7 +171,7 @@ func (r *Resolver) init() (err error) {
 // enumNames gives the names of C enums, less the prefix up to the first underscore that
 // all share, in lower case.
 func enumNames(enums ...string) (map[string]map[uint64]string, error) {
-	spec, err := bpf.LoadJail()
+	spec, err := embedded()
 	if err != nil {
 		return nil, err
 	}

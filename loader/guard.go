@@ -118,7 +118,7 @@ func (k *Kernel) guardFiles() error {
 		return fmt.Errorf("the kernel listed %d of %d descriptors", len(seen), len(flags))
 	}
 	for key, flag := range wanted {
-		if err := table.Put(key, flag); err != nil {
+		if err := putEntry(table, key, flag); err != nil {
 			return err
 		}
 	}
@@ -151,7 +151,7 @@ func (k *Kernel) guardObjects() error {
 		return err
 	}
 	putFor := func(use bpf.JailGuardUse, kind bpf.JailGuardObject, id uint32) error {
-		return table.Put(uint64(kind)<<32|uint64(id), uint32(use))
+		return putEntry(table, uint64(kind)<<32|uint64(id), uint32(use))
 	}
 	put := func(kind bpf.JailGuardObject, id uint32) error {
 		return putFor(bpf.JailGuardUseGUARD_READ, kind, id)

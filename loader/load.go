@@ -117,7 +117,7 @@ func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	if err == nil {
 		// Where all links are gone and the maps are not, subjects are under their roles again.
 		c, cerr := k.control()
-		spec, serr := found.build()
+		spec, serr := embedded()
 		enforced = enforced || cerr == nil && serr == nil && c.Door == 1 && k.hasMaps(spec)
 		_ = k.Close()
 	}
@@ -209,10 +209,11 @@ var silent string
 
 // programSpec is what this kernel gets of the embedded programs.
 func programSpec() (*ebpf.CollectionSpec, error) {
-	spec, err := bpf.LoadJail()
+	whole, err := embedded()
 	if err != nil {
 		return nil, fmt.Errorf("embedded programs: %w", err)
 	}
+	spec := whole.Copy()
 	hooks, err := kernelHooks()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", btfFile, err)
@@ -276,14 +277,14 @@ func load(ctx context.Context, opts Options) (*Kernel, error) {
 // storageAlwaysAnswers tells whether task storage serves LSM programs at any time. On
 // kernels before 6.2 it fails for everyone on a CPU while one program there uses it;
 // programs that sleep in it (for memory) would make that last, so there none does.
-func storageAlwaysAnswers() bool {
+var storageAlwaysAnswers = sync.OnceValue(func() bool {
 	spec, err := btf.LoadKernelSpec()
 	if err != nil {
 		return false
 	}
 	_, err = spec.AnyTypesByName("bpf_rcu_read_lock") // of 6.2, too; see core.h
 	return err == nil
-}
+})
 
 // bringUp takes loaded programs and maps to an open door. Where the door is open already
 // the roles and the ways in stay as they are.
@@ -432,6 +433,17 @@ func (k *Kernel) table(name string) (*ebpf.Map, error) {
 	return nil, fmt.Errorf("map %s is not pinned below %s", name, mapsDir)
 }
 
+// putEntry makes the entry of a hash table, or leaves it as it is. The kernel updates by taking the
+// old element out, whose memory the next update uses again at once: a program that stands on it
+// may miss the entry, and find a file unguarded or a role gone.
+func putEntry[K any, V comparable](m *ebpf.Map, key K, value V) error {
+	var held V
+	if err := m.Lookup(key, &held); err == nil && held == value {
+		return nil
+	}
+	return m.Put(key, value)
+}
+
 // setUnknown writes the entry of tasks whose own cannot be told.
 func (k *Kernel) setUnknown() error {
 	m, err := k.table("unknown_subject")
@@ -550,7 +562,7 @@ func translate(err error) error {
 
 // missingHooks lists the mandatory hooks that the kernel lacks.
 func missingHooks(hooks map[string]bool) []string {
-	spec, err := bpf.LoadJail()
+	spec, err := embedded()
 	if err != nil {
 		return []string{err.Error()}
 	}

@@ -60,6 +60,7 @@ func waitSubjects(t *testing.T, k *Kernel, want int) {
 
 func TestFullDomainsMapRefusesTheExec(t *testing.T) {
 	unload(t)
+	t.Cleanup(func() { unload(t) }) // the tests after it want more domains
 	k, err := Load(t.Context(), Options{Roles: profiles.Builtins().Roles(), MaxDomains: 2})
 	if err != nil {
 		t.Fatal(err)

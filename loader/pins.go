@@ -31,7 +31,6 @@ func named(kernel, pin string) bool {
 type pins struct {
 	Pinned
 	sets map[set]*pinnedSet
-	spec *ebpf.CollectionSpec // see build
 	// Foreign says of everything else where it is and why it is not jail's.
 	Foreign []string
 }
@@ -46,14 +45,6 @@ type pinnedSet struct {
 type pinnedLink struct {
 	program *ebpf.ProgramInfo
 	id      ebpf.ProgramID
-}
-
-// build is what this build would pin, parsed when it is first asked for.
-func (p *pins) build() (spec *ebpf.CollectionSpec, err error) {
-	if p.spec == nil {
-		p.spec, err = bpf.LoadJail()
-	}
-	return p.spec, err
 }
 
 // foreign is nil where everything is jail's.
@@ -148,7 +139,7 @@ func (p *pins) readSet(s set, of string) error {
 	}
 	var spec *ebpf.CollectionSpec
 	if s.mine() {
-		if spec, err = p.build(); err != nil {
+		if spec, err = embedded(); err != nil {
 			return err
 		}
 	}
@@ -323,7 +314,7 @@ func takeOver() error {
 // restore pins again what only lost its pin: maps that the attached programs use, and links
 // that somebody still holds.
 func (p *pins) restore() error {
-	spec, err := p.build()
+	spec, err := embedded()
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -179,14 +180,18 @@ func probeLoad() Prerequisite {
 	return p
 }
 
+// embedded is the programs that this one carries. Parsing them takes a good part of a second
+// on a slow machine; who changes them takes a copy.
+var embedded = sync.OnceValues(bpf.LoadJail)
+
 // kernelHooks tells which hooks of ours this kernel lets programs attach to. It asks for
 // each by name: reading all types of a kernel takes a good part of a second.
-func kernelHooks() (map[string]bool, error) {
+var kernelHooks = sync.OnceValues(func() (map[string]bool, error) {
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
 		return nil, err
 	}
-	ours, err := bpf.LoadJail()
+	ours, err := embedded()
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +203,7 @@ func kernelHooks() (map[string]bool, error) {
 		}
 	}
 	return hooks, nil
-}
+})
 
 // errorText shortens an error to what the reader needs: the library blames MEMLOCK
 // for every EPERM, which has not been the cause since 5.11.

@@ -217,7 +217,7 @@ func (k *Kernel) reserveRoles(list []compiled) ([]uint32, error) {
 			}
 			slot = fresh
 		}
-		if err := slots.Put(c.role.ID, slot); err != nil {
+		if err := putEntry(slots, c.role.ID, slot); err != nil {
 			return nil, fmt.Errorf("role %s: %w", c.role.Name, translate(err))
 		}
 		at[i] = slot

@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
-
-	"jail/bpf"
 )
 
 // A kernel that guarded LSM programs against recursion, as it does tracing programs, would
@@ -16,7 +14,7 @@ import (
 // attacks, with their storms of forks and opens, none may have been. stamp_fork is a tracing
 // program and may be: bpf/README.md names that gap.
 func TestNoProgramWasSkipped(t *testing.T) {
-	spec, err := bpf.LoadJail()
+	spec, err := embedded()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,10 +117,13 @@ func (k *Kernel) Status() (Status, error) {
 	s.Would = counts[bpf.JailCounterCOUNT_WOULD_DENY]
 	s.Lost = counts[bpf.JailCounterCOUNT_LOST]
 	s.Faults = counts[bpf.JailCounterCOUNT_FAULT]
-	for hook := range optionalHooks {
-		if hooks, err := kernelHooks(); err == nil && !hooks[hook] {
-			s.Lacking = append(s.Lacking, hook)
+	if hooks, err := kernelHooks(); err == nil {
+		for hook := range optionalHooks {
+			if !hooks[hook] {
+				s.Lacking = append(s.Lacking, hook)
+			}
 		}
+		slices.Sort(s.Lacking)
 	}
 	if s.Unclosed, err = k.unclosed(); err != nil {
 		return s, err
@@ -164,10 +167,11 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 		}
 		return held, missing, nil
 	}
-	spec, err := bpf.LoadJail()
+	whole, err := embedded()
 	if err != nil {
 		return nil, nil, err
 	}
+	spec := whole.Copy()
 	chooseVariants(spec)
 	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
 		if onDemand(spec.Programs[name].Type) {

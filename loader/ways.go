@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -74,14 +75,14 @@ func chooseVariants(spec *ebpf.CollectionSpec) {
 
 // readsMarks tells whether programs can read security.bpf.jail off a file. The names that
 // begin with security.bpf. came together with the function that is looked for.
-func readsMarks() bool {
+var readsMarks = sync.OnceValue(func() bool {
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
 		return false
 	}
 	var read, write *btf.Func
 	return kernel.TypeByName("bpf_get_file_xattr", &read) == nil && kernel.TypeByName("bpf_set_dentry_xattr", &write) == nil
-}
+})
 
 // InstallWays makes the tables of executables and control groups what w says. The paths
 // switch over in one step. Files and control groups that are absent are no error: a path
@@ -274,7 +275,7 @@ func (k *Kernel) forgetPaths(old, now uint32) error {
 // [Kernel.DeleteCgroup] or unload.
 func (k *Kernel) PutCgroup(path string, e Entrance) error {
 	return k.changeCgroups(path, func(m *ebpf.Map, key bpf.JailCgroupKey) error {
-		return m.Put(key, bpf.JailEntrance{Role: e.Role, Pod: e.Pod, Flags: uint32(bpf.JailEntranceFlagENTRANCE_ASKED)})
+		return putEntry(m, key, bpf.JailEntrance{Role: e.Role, Pod: e.Pod, Flags: uint32(bpf.JailEntranceFlagENTRANCE_ASKED)})
 	})
 }
 
@@ -349,7 +350,7 @@ func (k *Kernel) installCgroups(list []PathEntrance) error {
 			return err
 		}
 		wanted[key] = true
-		if err := m.Put(key, bpf.JailEntrance{Role: e.Role, Pod: e.Pod}); err != nil {
+		if err := putEntry(m, key, bpf.JailEntrance{Role: e.Role, Pod: e.Pod}); err != nil {
 			return fmt.Errorf("table of control groups: %w", err)
 		}
 	}

@@ -27,6 +27,8 @@ static const struct entry table[] = {
 
 static int enter(char *roles, char **argv)
 {
+	int error;
+
 	if (getuid() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return 202;
 	for (char *r = strtok(roles, ","); r; r = strtok(NULL, ",")) {
@@ -37,7 +39,9 @@ static int enter(char *roles, char **argv)
 		}
 	}
 	execv("/proc/self/exe", argv);
-	fprintf(stderr, "exec: %s\n", strerror(errno));
+	error = errno;
+	prctl(PRCTL_JAIL, PRCTL_REASON, 0, 0, 0);
+	fprintf(stderr, "exec: %s, enum refusal %d\n", strerror(error), errno - PRCTL_REFUSED);
 	return 202;
 }
 
