@@ -191,7 +191,7 @@ func (k *Kernel) sameStarts(p bpf.JailPolicy, list []profiles.Start) (bool, erro
 	}
 	for _, s := range list {
 		var state uint32
-		key := bpf.JailStartKey{PolicyId: p.Id, Kind: uint32(s.Kind), Value: s.Value}
+		key := startKey(p.Id, s)
 		if err := starts.Lookup(key, &state); err != nil || state != s.State {
 			return false, nil
 		}

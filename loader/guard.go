@@ -18,9 +18,10 @@ import (
 // guardedDirs are made at load where they are missing, so that no subject can make them.
 var guardedDirs = []string{"/etc/jail/roles.d", "/run/jail", "/run/bpfjailer"}
 
-// guardedPaths are what the jail rests on besides its own binary: files, and directories
+// guardedPaths are what the jail rests on besides the binary that loads: files, and directories
 // with all beneath them. The patterns are those of filepath.Glob.
 var guardedPaths = []string{
+	"/usr/bin/jail", "/usr/local/bin/jail", // which another copy of it may have loaded
 	Dir, "/etc/jail", "/run/jail", "/run/bpfjailer",
 	"/usr/lib/systemd/system/jail-*", "/lib/systemd/system/jail-*",
 	"/etc/systemd/system/jail-*", "/run/systemd/system/jail-*",

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -74,7 +75,7 @@ type Options struct {
 }
 
 // Load probes, loads, attaches and pins, all or nothing; runs the self-test; and only
-// then opens enrollment. On a whole load it changes nothing. Where some pins are missing,
+// then opens enrollment. On a whole load it only looks at what is to be guarded. Where some pins are missing,
 // because a load or an unload was interrupted or somebody removed them, it makes those
 // anew beside the ones that are there, with the same maps: no subject is let go.
 // [ErrForeign] where what is pinned is not jail's; nothing has changed then.
@@ -101,7 +102,10 @@ func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	}
 	k, err := Open()
 	if err == nil && k.whole() == nil {
-		if err := k.collect(everything); err != nil {
+		if err = k.collect(everything); err == nil && k.sealed == SealNone {
+			err = k.Guard()
+		}
+		if err != nil {
 			_ = k.Close()
 			return nil, err
 		}
@@ -490,7 +494,22 @@ func Unload(force bool) error {
 		c.Door = 1
 		return errors.Join(err, k.setControl(c))
 	}
-	return removePins()
+	if err := removePins(); err != nil {
+		return err
+	}
+	return awaitSilence()
+}
+
+// awaitSilence waits until the kernel calls no program of ours: it detaches them some time after the
+// last link is gone, and until then a process would be told that the door is closed.
+func awaitSilence() error {
+	for range 1000 {
+		if _, err := Depth(); errors.Is(err, ErrNotLoaded) {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("nothing is pinned any more, and the programs are still called: a process holds descriptors of their links")
 }
 
 // removePins removes links, those that keep subjects in last, then maps.

@@ -300,6 +300,7 @@ func (k *Kernel) refreshStarts(table mountTable) error {
 	}
 	var (
 		gone  []bpf.JailStartKey
+		held  = make(map[bpf.JailStartKey]uint32)
 		key   bpf.JailStartKey
 		state uint32
 	)
@@ -308,6 +309,8 @@ func (k *Kernel) refreshStarts(table mountTable) error {
 		kind := profiles.StartKind(key.Kind) &^ profiles.StartUnix
 		if !live[key.PolicyId] || kind == profiles.StartDevice && !mounted[key.Value] {
 			gone = append(gone, key)
+		} else {
+			held[key] = state
 		}
 	}
 	if err := it.Err(); err != nil {
@@ -319,9 +322,13 @@ func (k *Kernel) refreshStarts(table mountTable) error {
 	for _, m := range list {
 		fresh := make([]profiles.Start, 0, len(whole))
 		for _, mount := range whole {
-			fresh = append(fresh, profiles.Start{
+			s := profiles.Start{
 				Kind: m.kind, Value: device(mount), State: m.policy.Walk(profiles.RootState, mount.Mountpoint),
-			})
+			}
+			// What stays is not written again: see putEntry.
+			if state, ok := held[startKey(m.id, s)]; !ok || state != s.State {
+				fresh = append(fresh, s)
+			}
 		}
 		if err := k.putStarts(m.id, fresh); err != nil {
 			return err

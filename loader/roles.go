@@ -530,6 +530,10 @@ func (k *Kernel) readTables(slot, at, n uint32) ([]byte, error) {
 	return data[at-first*uint32(pageBytes):][:n], nil
 }
 
+func startKey(policy uint64, s profiles.Start) bpf.JailStartKey {
+	return bpf.JailStartKey{PolicyId: policy, Kind: uint32(s.Kind), Value: s.Value}
+}
+
 func (k *Kernel) putStarts(id uint64, list []profiles.Start) error {
 	starts, err := k.table("starts")
 	if err != nil {
@@ -537,7 +541,7 @@ func (k *Kernel) putStarts(id uint64, list []profiles.Start) error {
 	}
 	keys, values := make([]bpf.JailStartKey, 0, len(list)), make([]uint32, 0, len(list))
 	for _, s := range list {
-		keys = append(keys, bpf.JailStartKey{PolicyId: id, Kind: uint32(s.Kind), Value: s.Value})
+		keys = append(keys, startKey(id, s))
 		values = append(values, s.State)
 	}
 	if len(keys) == 0 {
