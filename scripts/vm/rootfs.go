@@ -24,7 +24,7 @@ echo 'user ALL=(ALL) NOPASSWD: ALL' >"$1/etc/sudoers.d/user"
 echo vm >"$1/etc/hostname"
 printf '127.0.0.1 localhost vm\n::1 localhost\n' >"$1/etc/hosts"
 rm -f "$1/etc/resolv.conf" "$1/etc/apt/sources.list" "$1"/etc/apt/sources.list.d/*
-chroot "$1" systemctl disable nginx.service redis-server.service postgresql.service
+chroot "$1" systemctl disable nginx.service redis-server.service postgresql.service cron.service ssh.service
 chroot "$1" systemctl mask getty.target apt-daily.timer apt-daily-upgrade.timer
 `
 

@@ -370,6 +370,57 @@ func TestSystemdServicesAreJailedAtEveryStart(t *testing.T) {
 	expect("control group made again", "listed", "isolated")
 }
 
+// TestSystemdCronAndSSHStartMarkedFilesJailed: neither is started from a jail, and neither knows of any.
+func TestSystemdCronAndSSHStartMarkedFilesJailed(t *testing.T) {
+	load(t)
+	marked, free := markedCat(t, "T55"), "/var/tmp/T55/free"
+	run(t, "install", "-m", "755", "/bin/cat", free).want(t, 0)
+	judge := func(how, program string, status int, text string) {
+		t.Helper()
+		jailed := program == marked
+		if denied := strings.Contains(text, "Permission denied"); jailed != denied || jailed != (status != 0) {
+			t.Errorf("%s, %s: status %d: %s", how, program, status, text)
+		}
+	}
+	t.Run("cron", func(t *testing.T) {
+		const table = "/etc/cron.d/t55"
+		text := ""
+		for _, program := range []string{marked, free} {
+			text += fmt.Sprintf("@reboot root %[1]s /etc/hostname >%[1]s.txt 2>&1; echo $? >%[1]s.status\n", program)
+		}
+		if err := os.WriteFile(table, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(table)
+		defer run(t, "systemctl", "stop", "cron")
+		_ = os.Remove("/run/crond.reboot") // cron runs such lines once per boot
+		run(t, "systemctl", "start", "cron").want(t, 0)
+		for _, program := range []string{marked, free} {
+			status := -1
+			waitFor(t, "the line of "+program, func() bool {
+				data, _ := os.ReadFile(program + ".status")
+				n, _ := fmt.Sscan(string(data), &status)
+				return n == 1
+			})
+			output, _ := os.ReadFile(program + ".txt")
+			judge("cron", program, status, string(output))
+		}
+	})
+	t.Run("sshd", func(t *testing.T) {
+		key := filepath.Join(t.TempDir(), "key")
+		run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).want(t, 0)
+		run(t, "install", "-D", "-m", "600", key+".pub", "/root/.ssh/authorized_keys").want(t, 0)
+		defer os.Remove("/root/.ssh/authorized_keys")
+		run(t, "systemctl", "start", "ssh").want(t, 0)
+		defer run(t, "systemctl", "stop", "ssh")
+		for _, program := range []string{marked, free} {
+			r := run(t, "ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+				"-o", "LogLevel=ERROR", "root@127.0.0.1", program, "/etc/hostname")
+			judge("sshd", program, r.status, r.stdout+r.stderr)
+		}
+	})
+}
+
 // TestSystemdStartsTheSocket is the pair of units as they are installed.
 func TestSystemdStartsTheSocket(t *testing.T) {
 	load(t)
