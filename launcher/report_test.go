@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,6 +59,10 @@ func TestSupervisedEndsAsTheCommandDid(t *testing.T) {
 
 func TestSupervisorForwardsSignals(t *testing.T) {
 	for _, name := range []string{"INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "WINCH"} {
+		// Under nohup and the like it is ignored, which no shell can undo.
+		caught := make(chan os.Signal, 1)
+		signal.Notify(caught, unix.SignalNum("SIG"+name))
+		defer signal.Stop(caught)
 		file := t.TempDir() + "/ready"
 		cmd := supervising("trap 'exit 9' " + name + "; : >" + file + "; while :; do sleep 0.05; done")
 		if err := cmd.Start(); err != nil {
