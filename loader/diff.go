@@ -3,19 +3,36 @@ package loader
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 
 	"jail/bpf"
 	"jail/profiles"
 )
 
-// RoleChange is what InstallRoles would do to one role.
+// RoleChange is what InstallRoles would do to one role, or InstallWays to one way into it.
 type RoleChange struct {
 	Role string   `json:"role"`
 	ID   uint32   `json:"id"`
-	Kind string   `json:"kind"` // new, changed or orphaned
-	What []string `json:"what"` // of a changed role: the facts that differ; rules that go with "- ", that come with "+ "
+	Way  string   `json:"way,omitempty"` // "executable /usr/bin/x" or "control group /x.slice"; empty: the role itself
+	Kind string   `json:"kind"`          // new, changed or orphaned; of a way: new, changed or gone
+	What []string `json:"what"`          // of what is changed: the facts that differ; rules that go with "- ", that come with "+ "
+}
+
+func (c RoleChange) String() string {
+	text := fmt.Sprintf("role %s: %s", c.Role, c.Kind)
+	if c.Way != "" {
+		text = fmt.Sprintf("%s: %s for role %s", c.Way, c.Kind, c.Role)
+	}
+	if len(c.What) > 0 {
+		text += ": " + strings.Join(c.What, ", ")
+	}
+	return text
 }
 
 // Diff compares the roles with what is loaded, and changes nothing. What InstallRoles would
@@ -197,4 +214,181 @@ func (k *Kernel) sameStarts(p bpf.JailPolicy, list []profiles.Start) (bool, erro
 		}
 	}
 	return true, nil
+}
+
+// DiffWays compares the ways in with what is loaded, and changes nothing. A mark that came
+// after a seal counts by its file alone: that is no difference.
+func (k *Kernel) DiffWays(w Ways) ([]RoleChange, error) {
+	unlock, err := lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return k.diffWays(w)
+}
+
+// diffWays does it under the lock.
+func (k *Kernel) diffWays(w Ways) ([]RoleChange, error) {
+	names, err := k.roleNames()
+	if err != nil {
+		return nil, err
+	}
+	paths, err := k.diffPaths(w, names)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := k.heldCgroups()
+	if err != nil {
+		return nil, err
+	}
+	wanted := make(map[string]Entrance)
+	for _, c := range w.Cgroups {
+		wanted[c.Path] = c.Entrance
+	}
+	held := make(map[string]Entrance)
+	for path, e := range groups {
+		// What was asked for one by one stays, whatever the configuration says.
+		if _, listed := wanted[path]; listed || e.Flags&uint32(bpf.JailEntranceFlagENTRANCE_ASKED) == 0 {
+			held[path] = Entrance{Role: e.Role, Pod: e.Pod}
+		}
+	}
+	return append(paths, compareWays("control group ", held, wanted, names)...), nil
+}
+
+// diffPaths compares the paths of executables. They are in the kernel as one automaton: its
+// record has the names, and the automaton itself is compared where the names are the same.
+func (k *Kernel) diffPaths(w Ways, names map[uint32]string) ([]RoleChange, error) {
+	p, err := k.pathsPolicy()
+	if err != nil {
+		return nil, err
+	}
+	order, held, err := k.heldPaths(p)
+	if err != nil {
+		return nil, err
+	}
+	var list []PathEntrance
+	for _, m := range w.Marked {
+		if _, listed := held[profiles.QuotePattern(m.Path)]; listed || k.sealed == SealNone || !k.holdsFile(m) {
+			list = append(list, m)
+		}
+	}
+	list = append(list, w.Execs...)
+	wanted := make(map[string]Entrance)
+	for _, e := range list {
+		wanted[profiles.QuotePattern(e.Path)] = e.Entrance
+	}
+	changes := compareWays("executable ", held, wanted, names)
+	if len(changes) > 0 || (p.Id == 0 && len(list) == 0) {
+		return changes, nil
+	}
+	// The same names: in the order in which they were loaded they give the same automaton.
+	slices.SortStableFunc(list, func(a, b PathEntrance) int {
+		return slices.Index(order, profiles.QuotePattern(a.Path)) - slices.Index(order, profiles.QuotePattern(b.Path))
+	})
+	next, err := k.compilePaths(list)
+	if err != nil {
+		return nil, err
+	}
+	was, err := k.readTables(p.Slot, 0, p.StartsAt)
+	if err != nil || bytes.Equal(was, next[0].policy.Tables) {
+		return nil, err
+	}
+	return []RoleChange{{Way: "executables", Kind: "changed", What: []string{"the loaded table is another"}}}, nil
+}
+
+// pathsPolicy is the policy that the paths of executables are in; its Id is 0: none.
+func (k *Kernel) pathsPolicy() (p bpf.JailPolicy, err error) {
+	w, err := k.ways()
+	if err != nil || w.Paths == 0 {
+		return p, err
+	}
+	s, err := k.share()
+	if err != nil {
+		return p, err
+	}
+	return s.policies[w.Paths], nil
+}
+
+// heldPaths are the paths that are loaded, as patterns in their order, and what each leads
+// into. Without the record of their policy there are none.
+func (k *Kernel) heldPaths(p bpf.JailPolicy) (order []string, held map[string]Entrance, err error) {
+	held = make(map[string]Entrance)
+	if p.Id == 0 {
+		return nil, held, nil
+	}
+	rec, err := readRecord(policyDir, p.Id)
+	if err != nil {
+		return nil, held, nil
+	}
+	entries, err := k.table("executable_paths")
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, path := range rec.Paths {
+		var e bpf.JailEntrance
+		key := bpf.JailPathKey{Policy: p.Id, Rule: uint32(i + 1)}
+		if err := entries.Lookup(key, &e); err != nil {
+			return nil, nil, fmt.Errorf("table of executables: %s: %w", path, err)
+		}
+		order = append(order, string(path))
+		held[string(path)] = Entrance{Role: e.Role, Pod: e.Pod}
+	}
+	return order, held, nil
+}
+
+// holdsFile tells whether the file at that path, by its inode, leads where the mark says.
+func (k *Kernel) holdsFile(m PathEntrance) bool {
+	f, err := os.OpenFile(m.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	has, err := k.HasExecutable(f, m.Entrance)
+	return err == nil && has
+}
+
+// heldCgroups are the control groups that are listed, by their paths.
+func (k *Kernel) heldCgroups() (map[string]bpf.JailEntrance, error) {
+	m, err := k.table("cgroups")
+	if err != nil {
+		return nil, err
+	}
+	var (
+		key bpf.JailCgroupKey
+		e   bpf.JailEntrance
+	)
+	held := make(map[string]bpf.JailEntrance)
+	it := m.Iterate()
+	for it.Next(&key, &e) {
+		held[unix.ByteSliceToString(key.Path[:])] = e
+	}
+	return held, it.Err()
+}
+
+// compareWays lists what differs between two tables, by name.
+func compareWays(what string, held, wanted map[string]Entrance, names map[uint32]string) (changes []RoleChange) {
+	for _, path := range slices.Sorted(maps.Keys(wanted)) {
+		now := wanted[path]
+		was, listed := held[path]
+		switch {
+		case !listed:
+			changes = append(changes, RoleChange{Role: names[now.Role], ID: now.Role, Way: what + path, Kind: "new", What: []string{}})
+		case was != now:
+			c := RoleChange{Role: names[now.Role], ID: now.Role, Way: what + path, Kind: "changed"}
+			if was.Role != now.Role {
+				c.What = append(c.What, fmt.Sprintf("role: %s -> %s", names[was.Role], names[now.Role]))
+			}
+			if was.Pod != now.Pod {
+				c.What = append(c.What, fmt.Sprintf("pod: %d -> %d", was.Pod, now.Pod))
+			}
+			changes = append(changes, c)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(held)) {
+		if _, listed := wanted[path]; !listed {
+			was := held[path]
+			changes = append(changes, RoleChange{Role: names[was.Role], ID: was.Role, Way: what + path, Kind: "gone", What: []string{}})
+		}
+	}
+	return changes
 }

@@ -163,10 +163,15 @@ func (k *Kernel) prunePolicies() error {
 	if err != nil {
 		return err
 	}
-	inUse := make(map[uint64]bool, len(list))
+	inUse := make(map[uint64]bool, len(list)+1)
 	for _, r := range list {
 		inUse[r.Policy] = true
 	}
+	paths, err := k.pathsPolicy()
+	if err != nil {
+		return err
+	}
+	inUse[paths.Id] = true
 	return prune(policyDir, policyFiles, inUse)
 }
 

@@ -34,6 +34,9 @@ func (s Seal) String() string {
 	return map[Seal]string{SealNone: "no", sealing: "unfinished", SealRoles: "yes", SealStrict: "strict"}[s]
 }
 
+// Sealed tells whether what is loaded was sealed when it was opened.
+func (k *Kernel) Sealed() bool { return k.sealed > sealing }
+
 const (
 	sealTries = 20
 	sealPause = 50 * time.Millisecond
@@ -414,13 +417,22 @@ func (k *Kernel) mapByID(id ebpf.MapID) (*ebpf.Map, error) {
 
 // unchanged is nil where these roles are what is loaded; else it says what the seal keeps.
 func (k *Kernel) unchanged(roles []*profiles.Role) error {
-	changes, err := k.Diff(roles)
+	return kept(k.Diff(roles))
+}
+
+// unchangedWays is the same for the ways in. The caller has the lock.
+func (k *Kernel) unchangedWays(w Ways) error {
+	return kept(k.diffWays(w))
+}
+
+// kept makes an error of changes that a seal refuses.
+func kept(changes []RoleChange, err error) error {
 	if err != nil || len(changes) == 0 {
 		return err
 	}
 	var list []string
 	for _, c := range changes {
-		list = append(list, strings.TrimSuffix(fmt.Sprintf("role %s: %s: %s", c.Role, c.Kind, strings.Join(c.What, ", ")), ": "))
+		list = append(list, c.String())
 	}
 	return fmt.Errorf("%w: nothing was changed: %s", ErrSealed, strings.Join(list, "; "))
 }

@@ -86,7 +86,8 @@ var readsMarks = sync.OnceValue(func() bool {
 
 // InstallWays makes the tables of executables and control groups what w says. The paths
 // switch over in one step. Files and control groups that are absent are no error: a path
-// matches once something is there.
+// matches once something is there. After a seal new marks are put, and [ErrSealed] says what
+// else would change.
 func (k *Kernel) InstallWays(w Ways) error {
 	unlock, err := lock()
 	if err != nil {
@@ -110,7 +111,7 @@ func (k *Kernel) installWays(w Ways) error {
 		}
 	}
 	if k.sealed != SealNone {
-		return nil // the tables of paths and control groups stay
+		return k.unchangedWays(w)
 	}
 	held, err := k.ways()
 	if err != nil {
@@ -205,17 +206,13 @@ func (k *Kernel) installPaths(list []PathEntrance) (uint32, error) {
 	if len(list) == 0 {
 		return 0, nil
 	}
-	role := &profiles.Role{Name: "executables"}
-	for _, e := range list {
-		role.Files = append(role.Files, profiles.FileRule{Path: profiles.QuotePattern(e.Path), Access: profiles.Exec})
-	}
 	s, err := k.share()
 	if err != nil {
 		return 0, err
 	}
-	compiled, err := compileAll(k.refer(), []*profiles.Role{role}, nil)
+	compiled, err := k.compilePaths(list)
 	if err != nil {
-		return 0, fmt.Errorf("table of executables: %w", err)
+		return 0, err
 	}
 	slots, err := k.putPolicies(compiled, false)
 	if err != nil {
@@ -232,6 +229,19 @@ func (k *Kernel) installPaths(list []PathEntrance) (uint32, error) {
 		return 0, errors.Join(fmt.Errorf("table of executables: %w", err), k.freePolicies(slots))
 	}
 	return slots[0], nil
+}
+
+// compilePaths makes a policy of paths: rule 1 is the first of the list.
+func (k *Kernel) compilePaths(list []PathEntrance) ([]compiled, error) {
+	role := &profiles.Role{Name: "executables"}
+	for _, e := range list {
+		role.Files = append(role.Files, profiles.FileRule{Path: profiles.QuotePattern(e.Path), Access: profiles.Exec})
+	}
+	compiled, err := compileAll(k.refer(), []*profiles.Role{role}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("table of executables: %w", err)
+	}
+	return compiled, nil
 }
 
 // forgetPaths frees the policy of paths that was used before, once no exec under way can
@@ -320,20 +330,9 @@ func (k *Kernel) changeCgroups(path string, change func(*ebpf.Map, bpf.JailCgrou
 	return m.Put(uint32(0), w)
 }
 
-func (k *Kernel) countCgroups() (n uint32, err error) {
-	m, err := k.table("cgroups")
-	if err != nil {
-		return 0, err
-	}
-	var (
-		key bpf.JailCgroupKey
-		e   bpf.JailEntrance
-	)
-	it := m.Iterate()
-	for it.Next(&key, &e) {
-		n++
-	}
-	return n, it.Err()
+func (k *Kernel) countCgroups() (uint32, error) {
+	held, err := k.heldCgroups()
+	return uint32(len(held)), err
 }
 
 // installCgroups makes the table of control groups that of the list, but for what was

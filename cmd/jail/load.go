@@ -97,10 +97,7 @@ func (c *loadCmd) early(a *app, set *profiles.Set) error {
 	}
 	defer k.Close()
 	if again {
-		if err := k.Reload(set.Roles()); err != nil {
-			return err
-		}
-		if err := k.InstallWays(w); err != nil {
+		if err := reload(k, set, w); err != nil {
 			return err
 		}
 	}

@@ -4,9 +4,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 
 	"jail/loader"
+	"jail/profiles"
 )
 
 type reloadCmd struct {
@@ -17,9 +19,9 @@ type reloadCmd struct {
 
 // Help is the rest of the help.
 func (reloadCmd) Help() string {
-	return `The new policies are built beside the old ones, then each role is switched to its new policy: no process leaves its jail. With a mistake in any file nothing changes. A role that is no longer configured stays loaded, as an orphan: "jail roles" and "jail status" show it. A role's id and name stay together until "jail unload". The [[enroll]] entries of jail.toml and the marks are read again too, and what runs already and is listed now is enrolled. As root only.
+	return `The new policies are built beside the old ones, then each role is switched to its new policy: no process leaves its jail. With a mistake in any file nothing changes. A role that is no longer configured stays loaded, as an orphan: "jail roles" and "jail status" show it. A role's id and name stay together until "jail unload". The [[enroll]] entries of jail.toml and the marks are read again too, and what runs already and is listed now is enrolled. After "jail load --seal" nothing changes: the exit status is 1 where a role, an executable or a control group differs from what is loaded, and the message lists them. As root only.
 
---dry-run prints a line for each role that is new (+), would change (~, and each fact that differs: flags, who may enter, rules that go and come) or would become an orphan (-).
+--dry-run prints a line for each role, and each listed executable and control group, that is new (+), would change (~, and each fact that differs: flags, who may enter, rules that go and come) or would go (-; a role becomes an orphan). Where jail is sealed and anything differs the exit status is 1.
 
 Examples:
 
@@ -47,10 +49,7 @@ func (c *reloadCmd) Run(a *app) error {
 	}
 	defer k.Close()
 	if !c.DryRun {
-		if err := identityHint(k.Reload(set.Roles())); err != nil {
-			return err
-		}
-		if err := k.InstallWays(w); err != nil {
+		if err := reload(k, set, w); err != nil {
 			return err
 		}
 		a.enrollRunning(k, w)
@@ -60,23 +59,50 @@ func (c *reloadCmd) Run(a *app) error {
 	if err != nil {
 		return identityHint(err)
 	}
-	if c.JSON {
-		return a.json(append([]loader.RoleChange{}, changes...))
+	ways, err := k.DiffWays(w)
+	if err != nil {
+		return err
 	}
+	changes = append(changes, ways...)
+	if c.JSON {
+		err = a.json(append([]loader.RoleChange{}, changes...))
+	} else {
+		a.changes(changes)
+	}
+	if err == nil && len(changes) > 0 && k.Sealed() {
+		err = fmt.Errorf("%w: a reload changes none of this", loader.ErrSealed)
+	}
+	return err
+}
+
+// reload installs roles and ways in. What a seal keeps is told of both.
+func reload(k *loader.Kernel, set *profiles.Set, w loader.Ways) error {
+	err := identityHint(k.Reload(set.Roles()))
+	if err == nil || errors.Is(err, loader.ErrSealed) {
+		err = errors.Join(err, k.InstallWays(w))
+	}
+	return err
+}
+
+// changes prints a line for each change, and one for each fact of it.
+func (a *app) changes(list []loader.RoleChange) {
 	var rows [][]string
-	for _, change := range changes {
-		sign := map[string]string{"new": "+", "changed": "~", "orphaned": "-"}[change.Kind]
+	for _, change := range list {
+		sign := map[string]string{"new": "+", "changed": "~", "orphaned": "-", "gone": "-"}[change.Kind]
+		facts := change.What
+		if change.Way != "" {
+			facts = append([]string{change.Way}, facts...)
+		}
 		row := []string{sign, strconv.Itoa(int(change.ID)), change.Role, change.Kind, ""}
-		for _, fact := range change.What {
+		for _, fact := range facts {
 			row[4] = fact
 			rows, row = append(rows, row), make([]string, 5)
 		}
-		if len(change.What) == 0 {
+		if len(facts) == 0 {
 			rows = append(rows, row)
 		}
 	}
 	a.table([]string{"", "ID", "NAME", "", "WHAT"}, rows)
-	return nil
 }
 
 func identityHint(err error) error {

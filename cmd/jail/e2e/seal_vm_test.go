@@ -105,8 +105,31 @@ func refusedRow(t *testing.T, id, name string, err error) {
 	t.Logf("attack %-4s %-40s sealed=%v", id, name, err)
 }
 
+// enrollTables are what is listed when the seal comes.
+const enrollTables = `[[enroll]]
+exec = "/usr/local/bin/listed"
+role = "worker"
+
+[[enroll]]
+exec = "/opt/listed"
+role = "isolated"
+[[enroll]]
+cgroup = "/listed.slice"
+role = "worker"
+`
+
+// writeConfig writes jail.toml, which no load reads before it is there.
+func writeConfig(t *testing.T, text string) {
+	t.Helper()
+	if err := os.WriteFile("/etc/jail/jail.toml", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestSeal(t *testing.T) {
 	load(t)
+	writeConfig(t, enrollTables)
+	run(t, jailPath, "reload").want(t, 0)
 	if err := os.WriteFile("/tmp/code", make([]byte, 4096), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -279,6 +302,34 @@ func TestSeal(t *testing.T) {
 		}
 		run(t, jailPath, "load").want(t, 0)
 	})
+	t.Run("TellsWhichWaysInItKeeps", func(t *testing.T) {
+		run(t, jailPath, "reload", "--dry-run").want(t, 0)
+		for text, want := range map[string]string{
+			// The loaded one changes, goes, and another comes.
+			strings.ReplaceAll(enrollTables, "worker", "restricted"): "/usr/local/bin/listed: changed",
+			"": "/usr/local/bin/listed: gone",
+			enrollTables + "[[enroll]]\nexec = \"/usr/local/bin/more\"\nrole = \"worker\"\n":                      "/usr/local/bin/more: new",
+			enrollTables + "[[enroll]]\ncgroup = \"/more.slice\"\nrole = \"worker\"\n":                            "/more.slice: new",
+			strings.Replace(enrollTables, "/listed.slice", "/other.slice", 1):                                     "/listed.slice: gone",
+			strings.Replace(enrollTables, "cgroup = \"/listed.slice\"", "cgroup = \"/listed.slice\"\npod = 7", 1): "/listed.slice: changed",
+		} {
+			writeConfig(t, text)
+			run(t, jailPath, "reload").want(t, 1, "sealed", want)
+			path, kind, _ := strings.Cut(want, ": ")
+			r := run(t, jailPath, "reload", "--dry-run")
+			r.want(t, 1, "sealed")
+			if !strings.Contains(r.stdout, path) || !strings.Contains(r.stdout, kind) {
+				t.Errorf("reload --dry-run: %s, want %s", r.stdout, want)
+			}
+		}
+		// In another order they are the same.
+		first, second, _ := strings.Cut(enrollTables, "\n\n")
+		writeConfig(t, second+first+"\n")
+		run(t, jailPath, "reload").want(t, 0)
+		writeConfig(t, enrollTables)
+		run(t, jailPath, "reload").want(t, 0)
+		run(t, jailPath, "reload", "--dry-run").want(t, 0)
+	})
 	t.Run("LeavesTheRestAtWork", func(t *testing.T) {
 		run(t, jailPath, "run", "--role", "restricted", "--", "cat", "/etc/passwd").want(t, 1, "Permission denied")
 		run(t, jailPath, "run", "--role", "permissive", "--", "cat", "/etc/passwd").want(t, 0)
@@ -309,7 +360,9 @@ func TestSeal(t *testing.T) {
 			t.Fatal(err)
 		}
 		run(t, jailPath, "mark", "--role", "worker", name).want(t, 0)
+		run(t, jailPath, "reload").want(t, 0)
 		run(t, jailPath, "mark", "--role", "permissive", name).want(t, 1)
+		run(t, jailPath, "reload").want(t, 1, "sealed", name)
 		run(t, jailPath, "unmark", name).want(t, 1)
 		refusedRow(t, "S07", "removexattr of a mark", unix.Removexattr(name, "security.bpf.jail"))
 		if err := unix.Setxattr(name, "user.control", []byte("1"), 0); err == nil {
