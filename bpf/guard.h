@@ -28,7 +28,8 @@ enum {
 	MAJOR_PTS = 136,
 	MAJOR_PTS_LAST = 143,
 	MINOR_BITS = 20,
-	GUARD_LEVELS = 1024, /* directory levels up to which it can be told what is guarded */
+	GUARD_LEVELS = 1024,	/* directory levels up to which it can be told what is guarded */
+	GUARD_MOUNTS = 1 << 18, /* steps among the mounts below one: two for each, and some */
 };
 
 struct guard_climb {
@@ -37,28 +38,34 @@ struct guard_climb {
 	__u32 done;
 };
 
-/* One directory up. Raw reads: these are not the hook's own pointers. */
+/* What is guarded of this very entry. Raw reads: these are not the hook's own pointers. */
+static __always_inline __u32 guards_entry(const struct dentry *d)
+{
+	struct inode *inode = PEEK((struct dentry *)d, d_inode);
+	struct guard_key key = {};
+	struct super_block *sb;
+	__u32 *flags;
+
+	if (!inode)
+		return 0;
+	sb = PEEK(inode, i_sb);
+	key.ino = PEEK(inode, i_ino);
+	key.generation = PEEK(inode, i_generation);
+	key.device = PEEK(sb, s_dev);
+	flags = bpf_map_lookup_elem(&guarded, &key);
+	return flags ? *flags : 0;
+}
+
+/* One directory up. */
 static long guard_one(__u32 i, struct guard_climb *c)
 {
 	struct dentry *d = (struct dentry *)c->at, *parent;
-	struct inode *inode = PEEK(d, d_inode);
-	struct guard_key key = {};
-	__u32 *flags;
+	__u32 flags = guards_entry(d);
 
-	if (inode) {
-		struct super_block *sb = PEEK(inode, i_sb);
-
-		key.ino = PEEK(inode, i_ino);
-		key.generation = PEEK(inode, i_generation);
-		key.device = PEEK(sb, s_dev);
-		flags = bpf_map_lookup_elem(&guarded, &key);
-		if (flags) {
-			c->flags |= i ? *flags & (GUARD_TREE | GUARD_PINS) : *flags;
-			if (*flags & GUARD_TREE) {
-				c->done = 1;
-				return 1;
-			}
-		}
+	c->flags |= i ? flags & (GUARD_TREE | GUARD_PINS) : flags;
+	if (flags & GUARD_TREE) {
+		c->done = 1;
+		return 1;
 	}
 	parent = PEEK(d, d_parent);
 	if (!parent || parent == d) {
@@ -504,6 +511,7 @@ enum {
 	MS_BIND = 0x1000,
 	MS_MOVE = 0x2000,
 	MS_PROPAGATION = 0x1e0000, /* MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED */
+	MNT_DETACH = 2,
 };
 
 static __always_inline int mount_allowed(struct subject *s, struct query *q)
@@ -572,13 +580,69 @@ int BPF_PROG(guard_move_mount, struct path *from, struct path *to, int ret)
 				   (__u64)BPF_CORE_READ(from, dentry)));
 }
 
+struct mount_walk {
+	__u64 top, at;
+	__u32 wanted; /* enum guard_flag */
+	__u8 up, done;
+};
+
+static __always_inline struct mount *mount_of(const struct list_head *child)
+{
+	return (void *)child - bpf_core_field_offset(struct mount, mnt_child);
+}
+
+/* One step through the mounts below w->top, or up again. Ends at one that covers what is
+ * guarded, where others would see it go. */
+static long walk_one(__u32 i, struct mount_walk *w)
+{
+	struct mount *m = (struct mount *)w->at, *parent = PEEK(m, mnt_parent);
+	struct list_head *next;
+
+	if (!w->up) {
+		if (w->at != w->top && PEEK(parent, mnt_group_id) &&
+		    (guards_entry(PEEK(m, mnt_mountpoint)) & w->wanted))
+			return 1;
+		next = PEEK(m, mnt_mounts.next);
+		if ((__u64)next != w->at + bpf_core_field_offset(struct mount, mnt_mounts)) {
+			w->at = (__u64)mount_of(next);
+			return 0;
+		}
+	}
+	if (w->at == w->top) {
+		w->done = 1;
+		return 1;
+	}
+	next = PEEK(m, mnt_child.next);
+	w->up = (__u64)next == (__u64)parent + bpf_core_field_offset(struct mount, mnt_mounts);
+	w->at = (__u64)(w->up ? parent : mount_of(next));
+	return 0;
+}
+
+/*
+ * A lazy unmount takes along what is mounted below q->leaf, and each of these is unmounted
+ * wherever its parent is mounted too: with a copy of /sys (mount --rbind) go the pins.
+ * Global, as guard_inode().
+ */
+__noinline int takes_guarded(struct query *q, __u32 wanted)
+{
+	struct mount_walk w = { .wanted = wanted };
+
+	if (!q)
+		return 1;
+	w.top = w.at = q->leaf;
+	q->leaf = 0;
+	q->access = 0;
+	bpf_loop(GUARD_MOUNTS, walk_one, &w, 0);
+	return !w.done;
+}
+
 SEC("lsm/sb_umount")
 int BPF_PROG(guard_umount, struct vfsmount *mnt, int flags, int ret)
 {
 	struct mount *m, *parent;
 	struct query q = {};
 	struct subject *s;
-	__u64 root;
+	__u64 root, above;
 	int err;
 
 	if (ret)
@@ -590,8 +654,17 @@ int BPF_PROG(guard_umount, struct vfsmount *mnt, int flags, int ret)
 	root = (__u64)BPF_CORE_READ(mnt, mnt_root);
 	m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 	parent = BPF_CORE_READ(m, mnt_parent);
-	return errno_of(
-		mount_over(s, &q, (__u64)parent + bpf_core_field_offset(struct mount, mnt), root));
+	above = (__u64)parent + bpf_core_field_offset(struct mount, mnt);
+	err = mount_over(s, &q, above, root);
+	/* Another mount may be where, in other places, that of the pins is. */
+	if (!err)
+		err = mount_over(s, &q, above, (__u64)BPF_CORE_READ(m, mnt_mountpoint));
+	if (err || !(flags & MNT_DETACH) || (!s && !sealed()))
+		return errno_of(err);
+	q.leaf = (__u64)m;
+	if (!takes_guarded(&q, s ? ~0U : GUARD_PINS | GUARD_PINS_ABOVE))
+		return 0;
+	return errno_of(s ? refuse_always(s, &q, REASON_GUARD, EPERM) : refuse_sealed(&q));
 }
 
 SEC("lsm/sb_pivotroot")

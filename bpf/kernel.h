@@ -375,7 +375,10 @@ struct vfsmount {
 
 struct mount {
 	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct list_head mnt_mounts;
+	struct list_head mnt_child;
 	struct mnt_namespace *mnt_ns;
 	int mnt_group_id;
 };

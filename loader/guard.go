@@ -71,6 +71,15 @@ func (k *Kernel) guardFiles() error {
 		flags[uint32(fd)] |= flag
 		return nil
 	}
+	// cover is what a mount covers: elsewhere it may be seen, and another mount be there.
+	cover := func(path string, flag uint32) error {
+		fd, err := openCovered(path)
+		if err != nil || fd < 0 {
+			return err
+		}
+		flags[uint32(fd)] |= flag
+		return nil
+	}
 	paths := []string{exe}
 	for _, pattern := range guardedPaths {
 		found, err := filepath.Glob(pattern)
@@ -94,8 +103,14 @@ func (k *Kernel) guardFiles() error {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			path = real
 		}
+		if err := cover(path, above); err != nil {
+			return err
+		}
 		for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 			if err := open(dir, above); err != nil {
+				return err
+			}
+			if err := cover(dir, above); err != nil {
 				return err
 			}
 			if dir == "/" {
@@ -138,6 +153,35 @@ func (k *Kernel) guardFiles() error {
 		}
 	}
 	return nil
+}
+
+// openCovered opens the directory that a mount at path hides; -1: nothing is mounted there.
+func openCovered(path string) (int, error) {
+	var s unix.Statx_t
+	if path == "/" {
+		return -1, nil
+	}
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, 0, &s)
+	if errors.Is(err, unix.ENOENT) || (err == nil && s.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0) {
+		return -1, nil
+	}
+	if err != nil {
+		return -1, fmt.Errorf("%s: %w", path, err)
+	}
+	// A copy of the parent's mount alone has nothing mounted on it.
+	parent, err := unix.OpenTree(unix.AT_FDCWD, filepath.Dir(path), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if errors.Is(err, unix.EINVAL) {
+		return -1, nil // unbindable: nobody has a copy
+	}
+	if err != nil {
+		return -1, fmt.Errorf("mount of %s: %w", filepath.Dir(path), err)
+	}
+	defer unix.Close(parent)
+	fd, err := unix.Openat(parent, filepath.Base(path), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("what %s covers: %w", path, err)
+	}
+	return fd, nil
 }
 
 // pathIdentities tells who this process's path descriptors are, as the kernel knows them.
