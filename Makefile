@@ -28,6 +28,9 @@ test-vm: dist/jail dist/attacks ## the enforcing suites, KERNELS="6.1 6.12 6.18 
 attack: dist/jail dist/attacks ## one row per attack and kernel; fails where a control fails
 	scripts/run-tests attack $(KERNELS)
 
+test-initramfs: dist/jail ## real images of mkinitramfs and dracut have the hook where it belongs; as root
+	scripts/check-initramfs
+
 try: ## the main job on a real nginx: in a VM, or on this machine with NATIVE=1
 	scripts/try $(if $(NATIVE),native,vm) $(KERNEL)
 
@@ -79,4 +82,4 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 FORCE:
-.PHONY: all generate check-generated test test-unit test-vm attack try shell bench fuzz lint deps vm-kernels install help FORCE
+.PHONY: all generate check-generated test test-unit test-vm test-initramfs attack try shell bench fuzz lint deps vm-kernels install help FORCE

@@ -106,7 +106,7 @@ static const __u64 harmless_attachments =
 	(ONE(23) - 1) | (ONE(41) - ONE(29)) | (ONE(48) - ONE(44)) | (ONE(56) - ONE(49));
 
 enum {
-	LINK_CREATE_TYPE_AT = 8, /* of attach_type in bpf(2)'s attributes, also PROG_DETACH's */
+	LINK_CREATE_TYPE_AT = 8, /* of attach_type in bpf(2)'s attributes, also PROG_ATTACH's */
 };
 
 /* Does the seal close this command? */
@@ -121,6 +121,9 @@ static __always_inline int seals_command(__u32 cmd, __u64 attributes)
 		return first > 63 || ((watching_types >> (first & 63)) & 1);
 	case BPF_RAW_TRACEPOINT_OPEN:
 		return 1;
+	case BPF_ITER_CREATE: /* a link's pin opens: this would run it */
+		return !own_program();
+	case BPF_PROG_ATTACH:
 	case BPF_LINK_CREATE:
 		return third > 63 || !((harmless_attachments >> (third & 63)) & 1);
 	case BPF_PROG_DETACH:

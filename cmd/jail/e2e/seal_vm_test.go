@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -139,6 +140,21 @@ func TestSeal(t *testing.T) {
 			t.Errorf("before the seal: %v: status %d, want 0", row.attack, got)
 		}
 	}
+	// As systemd has it: what happens on a copy of the mount happens here.
+	if err := unix.Mount("", "/sys", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
+		t.Fatal(err)
+	}
+	calls := sealedCalls(t)
+	for i := range calls {
+		if calls[i].before = calls[i].try(); calls[i].before == unix.EPERM {
+			t.Errorf("before the seal: %s: %v", calls[i].name, calls[i].before)
+		}
+	}
+	back, err := objectGet(pinOf(t, "programs", "seal_to"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(back)
 	t.Run("IsRefusedWhileADescriptorIsHeld", func(t *testing.T) {
 		fd, err := objectGet(pinOf(t, "maps", "policies"), 0)
 		if err != nil {
@@ -188,6 +204,38 @@ func TestSeal(t *testing.T) {
 			t.Logf("attack %-4s %-40s sealed=%v control=%v", row.id, row.attack[0], unix.Errno(got), control)
 		}
 	})
+	t.Run("ClosesBpfAndTheKernelsDoors", func(t *testing.T) {
+		for _, c := range calls {
+			err := c.try()
+			switch {
+			case !c.open:
+				refusedRow(t, c.id, c.name, err)
+			case err != c.before:
+				t.Errorf("control: %s: %v before, %v now", c.name, c.before, err)
+			}
+		}
+	})
+	t.Run("HasNoWayBackByADescriptorOfItsProgram", func(t *testing.T) {
+		for level := range uint32(2) {
+			context := level
+			// prog_fd, retval, sizes and data of test input, repeat, duration, size and address of the context
+			test := struct {
+				fd, value, in, out       uint32
+				dataIn, dataOut          uint64
+				repeat, duration         uint32
+				contextIn, contextOut    uint32
+				contextAt, contextBackAt uint64
+				flags, cpu, batch, _     uint32
+			}{fd: uint32(back), contextIn: 4, contextAt: uint64(uintptr(unsafe.Pointer(&context)))}
+			_, err := bpfCall(unix.BPF_PROG_TEST_RUN, unsafe.Pointer(&test), unsafe.Sizeof(test))
+			runtime.KeepAlive(&context)
+			if err != nil || unix.Errno(test.value) != unix.EPERM {
+				t.Errorf("seal_to(%d): %v, answers %v, want EPERM", level, err, unix.Errno(test.value))
+			}
+		}
+		wantSeal(t, "yes")
+	})
+	t.Run("ClosesThePinsMountsElsewhere", closesPinsElsewhere)
 	t.Run("ClosesThePinsMounts", func(t *testing.T) {
 		for _, at := range []string{"/sys", "/sys/fs/bpf"} {
 			refusedRow(t, "S02", "umount -l "+at, unix.Unmount(at, unix.MNT_DETACH))
@@ -273,11 +321,22 @@ func TestSeal(t *testing.T) {
 		defer unix.Close(pidfd)
 		_, err = unix.PidfdGetfd(pidfd, 3, 0)
 		refusedRow(t, "S06", "pidfd_getfd of jail", err)
+		memory := "/proc/" + strconv.Itoa(cmd.Process.Pid) + "/mem"
+		if err := opening(memory, unix.O_RDWR)(); err != unix.EACCES && err != unix.EPERM {
+			t.Errorf("S06 %s: %v, want it refused", memory, err)
+		}
+		data := []byte{0}
+		local := []unix.Iovec{{Base: &data[0], Len: 1}}
+		_, err = unix.ProcessVMWritev(cmd.Process.Pid, local, []unix.RemoteIovec{{Base: 0x400000, Len: 1}}, 0)
+		refusedRow(t, "S06", "process_vm_writev to jail", err)
 		other := exec.Command("sleep", "100")
 		if err := other.Start(); err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
+		if err := opening("/proc/"+strconv.Itoa(other.Process.Pid)+"/mem", unix.O_RDWR)(); err != nil {
+			t.Errorf("control: memory of another: %v", err)
+		}
 		if err := unix.PtraceSeize(other.Process.Pid); err != nil {
 			t.Errorf("control: ptrace of another: %v", err)
 		}
