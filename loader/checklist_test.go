@@ -59,7 +59,7 @@ var elsewhere = map[string]string{
 	"G16": "X22_init_module, X22_kexec, X22_module",
 	"G17": "X03_memfd, X05_map, X06_mprotect, X07_anonymous",
 	"G18": "E17_storm; TestFullDomainsMapRefusesTheExec",
-	"G19": "S02_rename_pins, S02_umount, S02_mkdir_pins; TestLostPinIsNotWholeAndIsMended, TestLoadRefusesPinsThatAreNotOurs",
+	"G19": "S02_rename_pins, S02_umount, S02_umount_copy, S02_mkdir_pins; TestLostPinIsNotWholeAndIsMended, TestLoadRefusesPinsThatAreNotOurs",
 	"G20": "TestKernelAgreesOnTheNetwork; one loader, and no mode without events",
 	"G21": "the programs are embedded in the binary; the configuration's path is absolute",
 }
