@@ -224,8 +224,12 @@ static __always_inline void describe(struct event *e, struct event *copy, const 
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	const word *matter = (const word *)q, *comm = (const word *)t->comm;
-	word *to = (word *)&e->port, *and_to = (word *)&copy->port;
+	word *to, *and_to;
 
+	opaque(e); /* or they are read from the stack for each store */
+	opaque(copy);
+	to = (word *)&e->port;
+	and_to = (word *)&copy->port;
 	e->time = copy->time = now;
 	e->pod = copy->pod = m->pod;
 	e->domain = copy->domain = m->domain;
