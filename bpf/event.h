@@ -50,7 +50,9 @@ int socket_name(struct event *e, __u64 sock);
 /* What the query is about, for telling a denial from another. */
 static __always_inline __u64 subject_matter(const struct query *q)
 {
-	return q->leaf || q->family != AF_UNIX ? q->leaf : q->sock;
+	if (q->leaf)
+		return q->leaf;
+	return q->family == AF_UNIX ? q->sock : 0;
 }
 
 static __always_inline struct limit *limit_at(__u64 id)
@@ -216,33 +218,36 @@ followed_by(uid, repeats);
 followed_by(suppressed, device);
 followed_by(path_len, path_cut);
 
-/* What is known of a denial before its path, but for its number, into two places at once:
- * what is in a register need not be read again. */
-static __always_inline void describe(struct event *e, struct event *copy, const struct query *q,
-				     const struct member *m, __u64 policy, __u64 now,
-				     __u32 suppressed)
+/*
+ * A denial, but for its path, into two places at once, and what it is about into a third:
+ * what is in a register need not be read again. No number yet: it is not whole.
+ */
+static __always_inline void describe(struct event *e, struct event *copy, word *latest,
+				     const struct query *q, const struct member *m, __u64 policy,
+				     __u64 now, __u32 suppressed, struct task_struct *t)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
-	const word *matter = (const word *)q, *comm = (const word *)t->comm;
+	const word *matter = (const word *)q;
 	word *to, *and_to;
 
 	opaque(e); /* or they are read from the stack for each store */
 	opaque(copy);
+	opaque(latest);
 	to = (word *)&e->port;
 	and_to = (word *)&copy->port;
+	*(volatile __u64 *)&e->number = 0;
 	e->time = copy->time = now;
 	e->pod = copy->pod = m->pod;
 	e->domain = copy->domain = m->domain;
 	e->policy = copy->policy = policy;
 	for (__u32 i = 0; i < MATTER / sizeof(word); i++)
-		to[i] = and_to[i] = matter[i];
+		to[i] = and_to[i] = latest[i] = matter[i];
 	word_of(e, kind) = word_of(copy, kind) = both(EVENT_DENIAL, m->role);
 	word_of(e, pid) = word_of(copy, pid) = both(t->tgid, t->pid);
 	word_of(e, uid) = word_of(copy, uid) = both(t->cred->uid.val, 0);
 	word_of(e, suppressed) = word_of(copy, suppressed) = both(suppressed, 0);
 	word_of(e, path_len) = word_of(copy, path_len) = 0;
-	word_of(e, comm) = word_of(copy, comm) = comm[0];
-	word_of(e, comm[8]) = word_of(copy, comm[8]) = comm[1];
+	word_of(e, comm) = word_of(copy, comm) = word_of(t, comm);
+	word_of(e, comm[8]) = word_of(copy, comm[8]) = word_of(t, comm[8]);
 }
 
 /* Count a denial, and report it. Global: verified once. s is NULL for a task that is no
@@ -250,7 +255,8 @@ static __always_inline void describe(struct event *e, struct event *copy, const 
 __noinline int refused(struct subject *s, struct query *q, struct member *m, __u64 policy)
 {
 	struct event *e, *copy, *record = NULL;
-	__u32 place, suppressed, path;
+	__u32 place, suppressed;
+	struct task_struct *t;
 	struct tally *n;
 	__u64 now, number, matter;
 
@@ -280,42 +286,30 @@ __noinline int refused(struct subject *s, struct query *q, struct member *m, __u
 			s->latest.number = 0;
 		return 0;
 	}
+	t = bpf_get_current_task_btf();
 	n = get_tally();
 	if (!n)
 		return 0;
 	number = __sync_fetch_and_add(&n->denials, 1) + 1;
-	place = number & (DENIALS - 1);
-	e = bpf_map_lookup_elem(&denials, &place);
-	if (!e)
-		return 0;
 	/* A file, or a UNIX socket: its name is found out where there is room for it. */
-	path = matter != 0;
-	copy = e;
-	if (!path) {
+	if (!matter) {
 		record = bpf_ringbuf_reserve(&events, EVENT_HEAD, 0);
-		if (record)
-			copy = record;
-		else
+		if (!record)
 			count(COUNT_LOST);
 	}
-	e->number = 0; /* not whole until the end */
-	describe(e, copy, q, m, policy, now, suppressed);
-	if (path) {
-		if (!q->leaf)
-			socket_name(e, q->sock);
-		else if (s)
-			file_path(&s->walk, e, q->leaf, q->located);
+	place = number & (DENIALS - 1);
+	e = bpf_map_lookup_elem(&denials, &place);
+	if (!e) {
+		if (record)
+			bpf_ringbuf_discard(record, 0);
+		return 0;
 	}
-	copy->number = number;
-	e->number = number;
-	if (record)
-		bpf_ringbuf_submit(record, 0);
-	else if (path)
-		send(e);
+	copy = record ?: e;
+	describe(e, copy, s ? (word *)&s->latest : (word *)&copy->port, q, m, policy, now,
+		 suppressed, t);
 	if (s) {
 		struct latest *l = &s->latest;
 
-		__builtin_memcpy(l, q, MATTER);
 		l->leaf = matter;
 		l->domain = m->domain;
 		l->number = number;
@@ -323,6 +317,22 @@ __noinline int refused(struct subject *s, struct query *q, struct member *m, __u
 		l->repeats = 0;
 		l->role = m->role;
 	}
+	if (record) {
+		record->number = number;
+		e->number = number;
+		bpf_ringbuf_submit(record, 0);
+		return 0;
+	}
+	if (!matter) {
+		e->number = number;
+		return 0;
+	}
+	if (!q->leaf)
+		socket_name(e, q->sock);
+	else if (s)
+		file_path(&s->walk, e, q->leaf, q->located);
+	e->number = number;
+	send(e);
 	return 0;
 }
 

@@ -130,6 +130,8 @@ __noinline int net_node6(struct policy *p, struct query *q)
 
 	if (!p || !q || !p->net_v6_len)
 		return -1;
+	if (p->net_v6_len == 1) /* no prefix but ::/0, whose node is the last one */
+		return p->net_node_len - 1;
 	slot = p->slot;
 	inner = bpf_map_lookup_elem(&tables, &slot);
 	if (!inner)
@@ -145,6 +147,8 @@ static __always_inline int net_node4(struct policy *p, struct query *q, void *in
 
 	if (!p->net_v4_len)
 		return -1;
+	if (p->net_v4_len == 1) /* no prefix but 0.0.0.0/0, whose node is the first one */
+		return 0;
 	r = last_below(inner, p->net_v4_at, p->net_v4_len, sizeof(*r), q, beyond4);
 	return r ? (int)r->node : -1;
 }
@@ -159,7 +163,7 @@ struct ascend {
 
 /* Ask a node, then the prefix around it, until one has an opinion: enum port_verdict, or
  * -1, and q->rule. */
-static long ascend_one(__u32 i, struct ascend *a)
+static __noinline long ascend_one(__u32 i, struct ascend *a)
 {
 	struct policy *p = a->policy;
 	struct query *q = a->query;
@@ -206,7 +210,8 @@ __noinline int net_verdict(struct subject *s, struct policy *p, struct query *q)
 			return 0;
 		}
 		a.node = node;
-		bpf_loop(NODE_DEPTH, ascend_one, &a, 0);
+		if (!ascend_one(0, &a))
+			bpf_loop(NODE_DEPTH - 1, ascend_one, &a, 0);
 		if (a.verdict < 0) {
 			q->reason = REASON_UNREADABLE;
 			return 0;
