@@ -212,6 +212,9 @@ static __always_inline word both(__u32 first, __u32 second)
 	_Static_assert(__builtin_offsetof(struct event, field) + 4 ==                              \
 			       __builtin_offsetof(struct event, next),                             \
 		       #field)
+_Static_assert(__builtin_offsetof(struct latest, repeats) + 4 ==
+		       __builtin_offsetof(struct latest, role),
+	       "role");
 followed_by(kind, role);
 followed_by(pid, tid);
 followed_by(uid, repeats);
@@ -219,28 +222,34 @@ followed_by(suppressed, device);
 followed_by(path_len, path_cut);
 
 /*
- * A denial, but for its path, into two places at once, and what it is about into a third:
- * what is in a register need not be read again. No number yet: it is not whole.
+ * A denial, but for its path, into two places at once, and into the subject's latest: what
+ * is in a register need not be read again. No number yet, as it is not whole.
  */
-static __always_inline void describe(struct event *e, struct event *copy, word *latest,
+static __always_inline void describe(struct event *e, struct event *copy, struct subject *s,
 				     const struct query *q, const struct member *m, __u64 policy,
-				     __u64 now, __u32 suppressed, struct task_struct *t)
+				     struct task_struct *t, __u64 now, __u64 number, __u64 matter,
+				     __u32 suppressed)
 {
-	const word *matter = (const word *)q;
-	word *to, *and_to;
+	const word *from = (const word *)q;
+	int one = e == copy;
+	word *to, *and_to, *latest;
 
 	opaque(e); /* or they are read from the stack for each store */
-	opaque(copy);
-	opaque(latest);
+	if (one)
+		copy = e;
+	else
+		opaque(copy);
 	to = (word *)&e->port;
-	and_to = (word *)&copy->port;
+	latest = and_to = (word *)&copy->port;
+	if (s)
+		latest = (word *)&s->latest;
 	*(volatile __u64 *)&e->number = 0;
 	e->time = copy->time = now;
 	e->pod = copy->pod = m->pod;
 	e->domain = copy->domain = m->domain;
 	e->policy = copy->policy = policy;
 	for (__u32 i = 0; i < MATTER / sizeof(word); i++)
-		to[i] = and_to[i] = latest[i] = matter[i];
+		to[i] = and_to[i] = latest[i] = from[i];
 	word_of(e, kind) = word_of(copy, kind) = both(EVENT_DENIAL, m->role);
 	word_of(e, pid) = word_of(copy, pid) = both(t->tgid, t->pid);
 	word_of(e, uid) = word_of(copy, uid) = both(t->cred->uid.val, 0);
@@ -248,15 +257,24 @@ static __always_inline void describe(struct event *e, struct event *copy, word *
 	word_of(e, path_len) = word_of(copy, path_len) = 0;
 	word_of(e, comm) = word_of(copy, comm) = word_of(t, comm);
 	word_of(e, comm[8]) = word_of(copy, comm[8]) = word_of(t, comm[8]);
+	if (s) {
+		struct latest *l = &s->latest;
+
+		l->leaf = matter;
+		l->domain = m->domain;
+		l->number = number;
+		l->told = now;
+		word_of(l, repeats) = both(0, m->role);
+	}
 }
 
 /* Count a denial, and report it. Global: verified once. s is NULL for a task that is no
  * subject yet. */
 __noinline int refused(struct subject *s, struct query *q, struct member *m, __u64 policy)
 {
-	struct event *e, *copy, *record = NULL;
 	__u32 place, suppressed;
 	struct task_struct *t;
+	struct event *e;
 	struct tally *n;
 	__u64 now, number, matter;
 
@@ -291,38 +309,24 @@ __noinline int refused(struct subject *s, struct query *q, struct member *m, __u
 	if (!n)
 		return 0;
 	number = __sync_fetch_and_add(&n->denials, 1) + 1;
-	/* A file, or a UNIX socket: its name is found out where there is room for it. */
-	if (!matter) {
-		record = bpf_ringbuf_reserve(&events, EVENT_HEAD, 0);
-		if (!record)
-			count(COUNT_LOST);
-	}
 	place = number & (DENIALS - 1);
 	e = bpf_map_lookup_elem(&denials, &place);
-	if (!e) {
-		if (record)
-			bpf_ringbuf_discard(record, 0);
+	if (!e)
 		return 0;
-	}
-	copy = record ?: e;
-	describe(e, copy, s ? (word *)&s->latest : (word *)&copy->port, q, m, policy, now,
-		 suppressed, t);
-	if (s) {
-		struct latest *l = &s->latest;
+	/* A file, or a UNIX socket: its name is found out where there is room for it. */
+	if (!matter) {
+		struct event *record = bpf_ringbuf_reserve(&events, EVENT_HEAD, 0);
 
-		l->leaf = matter;
-		l->domain = m->domain;
-		l->number = number;
-		l->told = now;
-		l->repeats = 0;
-		l->role = m->role;
+		if (record) {
+			describe(e, record, s, q, m, policy, t, now, number, 0, suppressed);
+			record->number = number;
+			e->number = number;
+			bpf_ringbuf_submit(record, 0);
+			return 0;
+		}
+		count(COUNT_LOST);
 	}
-	if (record) {
-		record->number = number;
-		e->number = number;
-		bpf_ringbuf_submit(record, 0);
-		return 0;
-	}
+	describe(e, e, s, q, m, policy, t, now, number, matter, suppressed);
 	if (!matter) {
 		e->number = number;
 		return 0;
