@@ -114,7 +114,7 @@ enum port_verdict {
  *   file_beneath_at  struct beneath per state
  *   net_v4_at        struct net_range4 sorted by first, the first one at 0.0.0.0
  *   net_v6_at        struct net_range6 sorted by first, the first one at ::
- *   net_node_at      struct net_node
+ *   net_node_at      struct net_node: that of 0.0.0.0/0, those of prefixes in it, the same of v6
  * The automaton reads '/' and the bytes of the name for each component, from the
  * start state of the filesystem that the file is on. unix_* is a second one, for the
  * files of UNIX sockets: its start states are under kinds with START_UNIX added. name_* is a third

@@ -38,6 +38,8 @@ static __always_inline int is_null(const void *pointer)
 {
 	__u64 copy = 1;
 
+	if (bpf_rdonly_cast)
+		return !bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(struct task_struct));
 	bpf_probe_read_kernel(&copy, sizeof(copy), &pointer);
 	return !copy;
 }

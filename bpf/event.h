@@ -3,10 +3,10 @@
  * Events: what is told of a verdict, how often, and where it is kept. Nothing here
  * costs anything while operations are allowed.
  *
- * A denial is written into its place in the denials map and copied from there to the
- * ring buffer. The same denial again, by the same task, is only counted; the count is
- * told once a second, at the next other denial, and at the task's end. Beyond a limit
- * per domain and second denials are counted and not told.
+ * A denial is written into its place in the denials map and into the ring buffer, at the
+ * same time where it has no path. The same denial again, by the same task, is only counted; the
+ * count is told once a second, at the next other denial, and at the task's end. Beyond a limit per
+ * domain and second denials are counted and not told.
  */
 #ifndef JAIL_EVENT_H
 #define JAIL_EVENT_H
@@ -50,7 +50,9 @@ int socket_name(struct event *e, __u64 sock);
 /* What the query is about, for telling a denial from another. */
 static __always_inline __u64 subject_matter(const struct query *q)
 {
-	return q->leaf || q->family != AF_UNIX ? q->leaf : q->sock;
+	if (q->leaf)
+		return q->leaf;
+	return q->family == AF_UNIX ? q->sock : 0;
 }
 
 static __always_inline struct limit *limit_at(__u64 id)
@@ -125,26 +127,16 @@ static __always_inline void add_suppressed(__u64 id, __u32 number)
 		__sync_fetch_and_add(&l->suppressed, number);
 }
 
+/* Into the ring buffer, from the denials map. */
 static __always_inline void send(struct event *e)
 {
 	__u32 len = e->path_len;
-	struct event *r;
 
 	opaque(len);
-	if (len) {
-		if (len > PATH_SIZE)
-			len = PATH_SIZE;
-		if (bpf_ringbuf_output(&events, e, EVENT_HEAD + ((len + 7) & ~7U), 0))
-			count(COUNT_LOST);
-		return;
-	}
-	r = bpf_ringbuf_reserve(&events, EVENT_HEAD, 0);
-	if (!r) {
+	if (len > PATH_SIZE)
+		len = PATH_SIZE;
+	if (bpf_ringbuf_output(&events, e, EVENT_HEAD + ((len + 7) & ~7U), 0))
 		count(COUNT_LOST);
-		return;
-	}
-	__builtin_memcpy(r, e, EVENT_HEAD);
-	bpf_ringbuf_submit(r, 0);
 }
 
 static __always_inline struct event *denial_at(__u64 number)
@@ -174,11 +166,11 @@ static __always_inline void tell_repeats(struct subject *s)
 }
 
 static __always_inline int same_as_latest(const struct latest *l, const struct query *q,
-					  const struct member *m)
+					  const struct member *m, __u64 matter)
 {
 	const word *a = (const word *)l, *b = (const word *)q;
 
-	if (!l->number || l->leaf != subject_matter(q))
+	if (!l->number || l->leaf != matter)
 		return 0;
 	for (__u32 i = 0; i < MATTER / sizeof(word); i++) {
 		if (a[i] != b[i])
@@ -209,14 +201,82 @@ static __always_inline int is_fault(__u32 reason)
 	       reason != REASON_SEALED;
 }
 
+/* Two fields of 32 bits that follow each other, as one word. */
+static __always_inline word both(__u32 first, __u32 second)
+{
+	return first | (word)second << 32;
+}
+
+#define word_of(e, field) (*(word *)&(e)->field)
+#define followed_by(field, next)                                                                   \
+	_Static_assert(__builtin_offsetof(struct event, field) + 4 ==                              \
+			       __builtin_offsetof(struct event, next),                             \
+		       #field)
+_Static_assert(__builtin_offsetof(struct latest, repeats) + 4 ==
+		       __builtin_offsetof(struct latest, role),
+	       "role");
+followed_by(kind, role);
+followed_by(pid, tid);
+followed_by(uid, repeats);
+followed_by(suppressed, device);
+followed_by(path_len, path_cut);
+
+/*
+ * A denial, but for its path, into two places at once, and into the subject's latest: what
+ * is in a register need not be read again. No number yet, as it is not whole.
+ */
+static __always_inline void describe(struct event *e, struct event *copy, struct subject *s,
+				     const struct query *q, const struct member *m, __u64 policy,
+				     struct task_struct *t, __u64 now, __u64 number, __u64 matter,
+				     __u32 suppressed)
+{
+	const word *from = (const word *)q;
+	int one = e == copy;
+	word *to, *and_to, *latest;
+
+	opaque(e); /* or they are read from the stack for each store */
+	if (one)
+		copy = e;
+	else
+		opaque(copy);
+	to = (word *)&e->port;
+	latest = and_to = (word *)&copy->port;
+	if (s)
+		latest = (word *)&s->latest;
+	*(volatile __u64 *)&e->number = 0;
+	e->time = copy->time = now;
+	e->pod = copy->pod = m->pod;
+	e->domain = copy->domain = m->domain;
+	e->policy = copy->policy = policy;
+	for (__u32 i = 0; i < MATTER / sizeof(word); i++)
+		to[i] = and_to[i] = latest[i] = from[i];
+	word_of(e, kind) = word_of(copy, kind) = both(EVENT_DENIAL, m->role);
+	word_of(e, pid) = word_of(copy, pid) = both(t->tgid, t->pid);
+	word_of(e, uid) = word_of(copy, uid) = both(t->cred->uid.val, 0);
+	word_of(e, suppressed) = word_of(copy, suppressed) = both(suppressed, 0);
+	word_of(e, path_len) = word_of(copy, path_len) = 0;
+	word_of(e, comm) = word_of(copy, comm) = word_of(t, comm);
+	word_of(e, comm[8]) = word_of(copy, comm[8]) = word_of(t, comm[8]);
+	if (s) {
+		struct latest *l = &s->latest;
+
+		l->leaf = matter;
+		l->domain = m->domain;
+		l->number = number;
+		l->told = now;
+		word_of(l, repeats) = both(0, m->role);
+	}
+}
+
 /* Count a denial, and report it. Global: verified once. s is NULL for a task that is no
  * subject yet. */
 __noinline int refused(struct subject *s, struct query *q, struct member *m, __u64 policy)
 {
 	__u32 place, suppressed;
+	struct task_struct *t;
 	struct event *e;
 	struct tally *n;
-	__u64 now, number;
+	__u64 now, number, matter;
 
 	if (!q || !m)
 		return 0;
@@ -226,7 +286,8 @@ __noinline int refused(struct subject *s, struct query *q, struct member *m, __u
 	if (q->quiet || silent)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
-	if (s && same_as_latest(&s->latest, q, m)) {
+	matter = subject_matter(q);
+	if (s && same_as_latest(&s->latest, q, m, matter)) {
 		count(COUNT_REPEATED);
 		s->latest.repeats++;
 		if (now - s->latest.told > SECOND) {
@@ -243,6 +304,7 @@ __noinline int refused(struct subject *s, struct query *q, struct member *m, __u
 			s->latest.number = 0;
 		return 0;
 	}
+	t = bpf_get_current_task_btf();
 	n = get_tally();
 	if (!n)
 		return 0;
@@ -251,37 +313,30 @@ __noinline int refused(struct subject *s, struct query *q, struct member *m, __u
 	e = bpf_map_lookup_elem(&denials, &place);
 	if (!e)
 		return 0;
-	e->number = 0; /* not whole until the end */
-	e->time = now;
-	e->pod = m->pod;
-	e->domain = m->domain;
-	e->policy = policy;
-	__builtin_memcpy(&e->port, q, MATTER);
-	e->kind = EVENT_DENIAL;
-	e->role = m->role;
-	sign(e);
-	e->repeats = 0;
-	e->suppressed = suppressed;
-	e->device = 0;
-	e->path_len = 0;
-	e->path_cut = 0;
-	if (q->leaf && s)
-		file_path(&s->walk, e, q->leaf, q->located);
-	else if (q->family == AF_UNIX && q->sock)
+	/* A file, or a UNIX socket: its name is found out where there is room for it. */
+	if (!matter) {
+		struct event *record = bpf_ringbuf_reserve(&events, EVENT_HEAD, 0);
+
+		if (record) {
+			describe(e, record, s, q, m, policy, t, now, number, 0, suppressed);
+			record->number = number;
+			e->number = number;
+			bpf_ringbuf_submit(record, 0);
+			return 0;
+		}
+		count(COUNT_LOST);
+	}
+	describe(e, e, s, q, m, policy, t, now, number, matter, suppressed);
+	if (!matter) {
+		e->number = number;
+		return 0;
+	}
+	if (!q->leaf)
 		socket_name(e, q->sock);
+	else if (s)
+		file_path(&s->walk, e, q->leaf, q->located);
 	e->number = number;
 	send(e);
-	if (s) {
-		struct latest *l = &s->latest;
-
-		__builtin_memcpy(l, q, MATTER);
-		l->leaf = subject_matter(q);
-		l->domain = m->domain;
-		l->number = number;
-		l->told = now;
-		l->repeats = 0;
-		l->role = m->role;
-	}
 	return 0;
 }
 

@@ -103,12 +103,13 @@ int BPF_PROG(exec_gain, struct linux_binprm *bprm, struct file *file, int ret)
 static __always_inline int map_code(struct subject *s, struct query *q, struct file *file)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct mm_struct *mm = t->mm;
+	struct file *running = PEEK(mm, exe_file);
 	struct dentry *dentry;
 
-	if (inode == BPF_CORE_READ(t, mm, exe_file, f_inode))
+	if (PEEK(file, f_inode) == PEEK(running, f_inode))
 		return 0;
-	dentry = BPF_CORE_READ(file, f_path.dentry);
+	dentry = PEEK(file, f_path.dentry);
 	if (pathless(dentry)) {
 		/* memfd, System V shared memory: no file to judge */
 		q->access = ALLOW_MEMFD_EXEC;
@@ -168,9 +169,9 @@ int BPF_PROG(exec_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 	s = current_subject();
 	if (!s)
 		return 0;
-	file = BPF_CORE_READ(vma, vm_file);
+	file = PEEK(vma, vm_file);
 	/* Without a file, or with pages that were written since they were mapped. */
-	if (!file || BPF_CORE_READ(vma, anon_vma) || (prot & PROT_WRITE))
+	if (!file || PEEK(vma, anon_vma) || (prot & PROT_WRITE))
 		err = made_code(s, &q);
 	if (err || !file)
 		return errno_of(err);

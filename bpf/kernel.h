@@ -468,6 +468,23 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct in_addr {
+	__u32 s_addr;
+};
+
+struct sockaddr_in {
+	__u16 sin_family;
+	__u16 sin_port;
+	struct in_addr sin_addr;
+};
+
+struct sockaddr_in6 {
+	__u16 sin6_family;
+	__u16 sin6_port;
+	__u32 sin6_flowinfo;
+	struct in6_addr sin6_addr;
+};
+
 struct sock_common {
 	__u16 skc_family;
 	__u16 skc_num;

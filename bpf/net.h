@@ -24,20 +24,8 @@ enum {
 	NODE_DEPTH = 130,  /* prefixes that can enclose one another, v6 */
 	CONTROLS = 8,	   /* control messages looked at */
 	SUN_PATH_AT = 2,   /* of sun_path in sockaddr_un */
-};
-
-/* Wire formats, copied from the kernel's memory. */
-struct address4 {
-	__u16 family;
-	__u16 port;
-	__u32 addr;
-};
-
-struct address6 {
-	__u16 family;
-	__u16 port;
-	__u32 flowinfo;
-	__u32 addr[4];
+	SHORTEST_IN = 8,   /* bytes of an address that says all, v4 */
+	SHORTEST_IN6 = 24, /* v6, without its scope */
 };
 
 struct control_message {
@@ -54,16 +42,56 @@ static __always_inline int is_mapped(const __u32 *addr)
 
 /*
  * The searches below step without a branch: the verifier would follow both ways of each.
- * Each looks for the last entry that begins at or below the value; the first one begins
- * at 0. This is what a step skips: `half` where the entry begins at or below, else 0.
+ * This is what a step skips: `half` where the entry begins at or below the value that is
+ * looked for, else 0. `beyond`: the value less the entry's begin.
  */
-static __always_inline __u32 skipped(__u32 half, __u64 begins, __u64 value)
+static __always_inline __u32 skipped(__u32 half, __s64 beyond)
 {
-	__s64 above = value - begins;
+	beyond >>= 63;
+	opaque(beyond);
+	return half & ~(__u32)beyond;
+}
 
-	above >>= 63;
-	opaque(above);
-	return half & ~(__u32)above;
+/* How far the query's value is beyond the entry's begin; negative: it is not. */
+typedef __s64 (*beyond_fn)(void *entry, struct query *q);
+
+/*
+ * The last of `len` entries of `size` bytes that begins at or below the query's value; the
+ * first one begins at 0. Once all that are left lie in one page they are searched without
+ * looking up more. NULL: unreadable.
+ */
+static __always_inline void *last_below(void *inner, __u32 at, __u32 len, __u32 size,
+					struct query *q, beyond_fn beyond)
+{
+	__u32 left = len, half, index;
+	struct page *page;
+	void *entry;
+
+	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
+		half = left / 2;
+		if (!half || at / PAGE_BYTES == (at + left * size - 1) / PAGE_BYTES)
+			break;
+		entry = table_at(inner, at + half * size, size);
+		if (!entry)
+			return NULL;
+		half = skipped(half, beyond(entry, q));
+		left -= left / 2;
+		at += half * size;
+	}
+	index = at / PAGE_BYTES;
+	page = bpf_map_lookup_elem(inner, &index);
+	if (!page)
+		return NULL;
+	at &= PAGE_BYTES - 1;
+	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
+		half = left / 2;
+		if (!half)
+			break;
+		left -= half;
+		entry = &page->bytes[(at + half * size) & (PAGE_BYTES - size)];
+		at += skipped(half, beyond(entry, q)) * size;
+	}
+	return &page->bytes[at & (PAGE_BYTES - size)];
 }
 
 /* 1: the range begins above the address. Global: verified once. */
@@ -78,93 +106,51 @@ __noinline int net_above6(struct net_range6 *range, struct query *q)
 	return 0;
 }
 
+static __always_inline __s64 beyond6(void *range, struct query *q)
+{
+	return -(net_above6(range, q) & 1);
+}
+
+static __always_inline __s64 beyond4(void *range, struct query *q)
+{
+	return (__s64)q->words[0] - ((struct net_range4 *)range)->first;
+}
+
+static __always_inline __s64 beyond_port(void *range, struct query *q)
+{
+	return (__s64)q->port - ((struct port_range *)range)->first;
+}
+
 /* The node of the innermost prefix around the query's v6 address; -1: unreadable. */
 __noinline int net_node6(struct policy *p, struct query *q)
 {
-	__u32 slot, base = 0, left;
 	struct net_range6 *r;
 	void *inner;
+	__u32 slot;
 
 	if (!p || !q || !p->net_v6_len)
 		return -1;
+	if (p->net_v6_len == 1) /* no prefix but ::/0, whose node is the last one */
+		return p->net_node_len - 1;
 	slot = p->slot;
 	inner = bpf_map_lookup_elem(&tables, &slot);
 	if (!inner)
 		return -1;
-	left = p->net_v6_len;
-	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		__u32 half = left / 2;
-
-		if (!half)
-			break;
-		r = table_at(inner, p->net_v6_at + (base + half) * sizeof(*r), sizeof(*r));
-		if (!r)
-			return -1;
-		base += skipped(half, net_above6(r, q) & 1, 0);
-		left -= half;
-	}
-	r = table_at(inner, p->net_v6_at + base * sizeof(*r), sizeof(*r));
+	r = last_below(inner, p->net_v6_at, p->net_v6_len, sizeof(*r), q, beyond6);
 	return r ? (int)r->node : -1;
 }
 
 /* The same, v4. */
-__noinline int net_node4(struct policy *p, struct query *q)
+static __always_inline int net_node4(struct policy *p, struct query *q, void *inner)
 {
-	__u32 slot, base = 0, left;
 	struct net_range4 *r;
-	void *inner;
 
-	if (!p || !q || !p->net_v4_len)
+	if (!p->net_v4_len)
 		return -1;
-	slot = p->slot;
-	inner = bpf_map_lookup_elem(&tables, &slot);
-	if (!inner)
-		return -1;
-	left = p->net_v4_len;
-	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		__u32 half = left / 2;
-
-		if (!half)
-			break;
-		r = table_at(inner, p->net_v4_at + (base + half) * sizeof(*r), sizeof(*r));
-		if (!r)
-			return -1;
-		base += skipped(half, r->first, q->words[0]);
-		left -= half;
-	}
-	r = table_at(inner, p->net_v4_at + base * sizeof(*r), sizeof(*r));
+	if (p->net_v4_len == 1) /* no prefix but 0.0.0.0/0, whose node is the first one */
+		return 0;
+	r = last_below(inner, p->net_v4_at, p->net_v4_len, sizeof(*r), q, beyond4);
 	return r ? (int)r->node : -1;
-}
-
-/* One node's opinion of the query's port: enum port_verdict, or -1; sets q->rule. */
-__noinline int net_ports(struct policy *p, struct query *q, __u32 at, __u32 len)
-{
-	__u32 slot, base = 0, left = len;
-	struct port_range *r;
-	void *inner;
-
-	if (!p || !q)
-		return -1;
-	slot = p->slot;
-	inner = bpf_map_lookup_elem(&tables, &slot);
-	if (!inner)
-		return -1;
-	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		__u32 half = left / 2;
-
-		if (!half)
-			break;
-		r = table_at(inner, at + (base + half) * sizeof(*r), sizeof(*r));
-		if (!r)
-			return -1;
-		base += skipped(half, r->first, q->port);
-		left -= half;
-	}
-	r = table_at(inner, at + base * sizeof(*r), sizeof(*r));
-	if (!r)
-		return -1;
-	q->rule = r->rule;
-	return r->verdict;
 }
 
 struct ascend {
@@ -175,12 +161,15 @@ struct ascend {
 	int verdict;
 };
 
-/* Ask a node, then the prefix around it, until one has an opinion. */
-static long ascend_one(__u32 i, struct ascend *a)
+/* Ask a node, then the prefix around it, until one has an opinion: enum port_verdict, or
+ * -1, and q->rule. */
+static __noinline long ascend_one(__u32 i, struct ascend *a)
 {
 	struct policy *p = a->policy;
+	struct query *q = a->query;
+	struct port_range *r;
 	struct net_node *n;
-	__u32 list = a->query->list & (PORT_LISTS - 1);
+	__u32 list = q->list & (PORT_LISTS - 1);
 
 	n = table_at(a->inner, p->net_node_at + a->node * sizeof(*n), sizeof(*n));
 	if (!n) {
@@ -188,7 +177,10 @@ static long ascend_one(__u32 i, struct ascend *a)
 		return 1;
 	}
 	if (n->len[list]) {
-		a->verdict = net_ports(p, a->query, n->at[list], n->len[list]);
+		r = last_below(a->inner, n->at[list], n->len[list], sizeof(*r), q, beyond_port);
+		a->verdict = r ? r->verdict : -1;
+		if (r)
+			q->rule = r->rule;
 		if (a->verdict != PORT_NONE)
 			return 1;
 	}
@@ -207,16 +199,19 @@ __noinline int net_verdict(struct subject *s, struct policy *p, struct query *q)
 
 	if (!s || !p || !q)
 		return 0;
-	slot = p->slot;
 	if (p->net_node_len) {
-		node = q->family == AF_INET6 ? net_node6(p, q) : net_node4(p, q);
+		slot = p->slot;
 		a.inner = bpf_map_lookup_elem(&tables, &slot);
-		if (node < 0 || !a.inner) {
+		node = -1;
+		if (a.inner)
+			node = q->family == AF_INET6 ? net_node6(p, q) : net_node4(p, q, a.inner);
+		if (node < 0) {
 			q->reason = REASON_UNREADABLE;
 			return 0;
 		}
 		a.node = node;
-		bpf_loop(NODE_DEPTH, ascend_one, &a, 0);
+		if (!ascend_one(0, &a))
+			bpf_loop(NODE_DEPTH - 1, ascend_one, &a, 0);
 		if (a.verdict < 0) {
 			q->reason = REASON_UNREADABLE;
 			return 0;
@@ -242,40 +237,44 @@ static __always_inline __u32 protocol_of(const struct sock *sk)
 
 /*
  * Read a socket address into the query. 1: an internet address, to be judged. 0: not
- * one (or AF_UNSPEC, which dissolves). -1: too short: the kernel refuses it by itself.
+ * one (or AF_UNSPEC, which dissolves). -1: too short: the kernel refuses it by itself. The
+ * address is a copy in the kernel's memory.
  */
 static __always_inline int read_address(struct query *q, const struct sock *sk, const void *address,
 					int len)
 {
-	__u32 own = sk->__sk_common.skc_family;
-	struct address4 in4;
+	struct sockaddr_in6 *in6 = (void *)address;
+	struct sockaddr_in *in = (void *)address;
+	__u32 own = sk->__sk_common.skc_family, family, to[4];
 
 	if (own != AF_INET && own != AF_INET6)
 		return 0;
-	if (len < (int)sizeof(in4) || bpf_probe_read_kernel(&in4, sizeof(in4), address))
+	if (len < SHORTEST_IN)
 		return -1;
-	q->family = in4.family;
-	q->port = bpf_ntohs(in4.port);
-	if (in4.family == AF_INET || (in4.family == AF_UNSPEC && own == AF_INET)) {
+	family = PEEK(in, sin_family);
+	q->family = family;
+	q->port = bpf_ntohs(PEEK(in, sin_port));
+	if (family == AF_INET || (family == AF_UNSPEC && own == AF_INET)) {
+		to[0] = PEEK(in, sin_addr.s_addr);
 		q->family = AF_INET;
-		__builtin_memcpy(q->addr, &in4.addr, 4);
-		q->words[0] = bpf_ntohl(in4.addr);
+		__builtin_memcpy(q->addr, to, 4);
+		q->words[0] = bpf_ntohl(to[0]);
 		return 1;
 	}
-	if (in4.family == AF_INET6) {
-		struct address6 in6;
-
-		if (len < (int)sizeof(in6) || bpf_probe_read_kernel(&in6, sizeof(in6), address))
+	if (family == AF_INET6) {
+		if (len < SHORTEST_IN6)
 			return -1;
-		if (is_mapped(in6.addr)) {
+		if (BPF_CORE_READ_INTO(&to, in6, sin6_addr))
+			return -1;
+		if (is_mapped(to)) {
 			q->family = AF_INET;
-			__builtin_memcpy(q->addr, &in6.addr[3], 4);
-			q->words[0] = bpf_ntohl(in6.addr[3]);
+			__builtin_memcpy(q->addr, &to[3], 4);
+			q->words[0] = bpf_ntohl(to[3]);
 			return 1;
 		}
-		__builtin_memcpy(q->addr, in6.addr, 16);
+		__builtin_memcpy(q->addr, to, 16);
 		for (int i = 0; i < 4; i++)
-			q->words[i] = bpf_ntohl(in6.addr[i]);
+			q->words[i] = bpf_ntohl(to[i]);
 		return 1;
 	}
 	return 0;
@@ -527,7 +526,6 @@ int BPF_PROG(net_connect, struct socket *sock, struct sockaddr *address, int add
 	struct subject *s;
 	struct sock *sk;
 	__u32 protocol;
-	__u16 family;
 	int is;
 
 	if (ret)
@@ -539,10 +537,9 @@ int BPF_PROG(net_connect, struct socket *sock, struct sockaddr *address, int add
 	if (!sk)
 		return 0;
 	/* AF_UNSPEC dissolves an association and reaches nobody. */
-	if (addrlen < (int)sizeof(family) ||
-	    bpf_probe_read_kernel(&family, sizeof(family), address))
+	if (addrlen < (int)sizeof(address->sa_family))
 		return -EINVAL;
-	if (family == AF_UNSPEC)
+	if (address->sa_family == AF_UNSPEC)
 		return 0;
 	if (!is_internet(sk))
 		return other_family(s, &q, sk);

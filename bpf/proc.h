@@ -151,18 +151,29 @@ int BPF_PROG(proc_traceme, struct task_struct *parent, int ret)
 	return errno_of(flag_decide(s, &q, EPERM));
 }
 
-/* Acting on another process: its list must begin with the actor's. */
+/* Global: its own stack, for the query. */
+__noinline int refuse_reach(struct subject *s, __u32 op, __u32 pid)
+{
+	struct query q = { .op = op, .granted = ROLE_DEPTH };
+
+	if (!s)
+		return -EPERM;
+	q.value = pid;
+	return refuse_always(s, &q, REASON_REACH, EPERM);
+}
+
+/* Acting on another process: its list must begin with the actor's. 0: it does. */
 static __always_inline int reach_task(struct task_struct *target, __u32 op)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct query q = { .op = op, .granted = ROLE_DEPTH };
-	struct subject *s = current_subject();
+	struct subject *s;
 
-	if (!s || target->tgid == t->tgid || reaches(s, subject_of(target)))
+	if (!t->bpf_storage || target->tgid == t->tgid)
 		return 0;
-	q.value = target->tgid;
-
-	return refuse_always(s, &q, REASON_REACH, EPERM);
+	s = subject_of(t);
+	if (!s || reaches(s, subject_of(target)) || !acting())
+		return 0;
+	return errno_of(refuse_reach(s, op, target->tgid));
 }
 
 /* The kernel's own signals do not come here; signal 0 does. */
