@@ -231,8 +231,9 @@ static __always_inline void describe(struct event *e, struct event *copy, struct
 				     __u32 suppressed)
 {
 	const word *from = (const word *)q;
+	word *to, *and_to, *latest, role = both(0, m->role);
+	__u64 domain = m->domain;
 	int one = e == copy;
-	word *to, *and_to, *latest;
 
 	opaque(e); /* or they are read from the stack for each store */
 	if (one)
@@ -246,11 +247,11 @@ static __always_inline void describe(struct event *e, struct event *copy, struct
 	*(volatile __u64 *)&e->number = 0;
 	e->time = copy->time = now;
 	e->pod = copy->pod = m->pod;
-	e->domain = copy->domain = m->domain;
+	e->domain = copy->domain = domain;
 	e->policy = copy->policy = policy;
 	for (__u32 i = 0; i < MATTER / sizeof(word); i++)
 		to[i] = and_to[i] = latest[i] = from[i];
-	word_of(e, kind) = word_of(copy, kind) = both(EVENT_DENIAL, m->role);
+	word_of(e, kind) = word_of(copy, kind) = EVENT_DENIAL | role;
 	word_of(e, pid) = word_of(copy, pid) = both(t->tgid, t->pid);
 	word_of(e, uid) = word_of(copy, uid) = both(t->cred->uid.val, 0);
 	word_of(e, suppressed) = word_of(copy, suppressed) = both(suppressed, 0);
@@ -261,10 +262,10 @@ static __always_inline void describe(struct event *e, struct event *copy, struct
 		struct latest *l = &s->latest;
 
 		l->leaf = matter;
-		l->domain = m->domain;
+		l->domain = domain;
 		l->number = number;
 		l->told = now;
-		word_of(l, repeats) = both(0, m->role);
+		word_of(l, repeats) = role;
 	}
 }
 
