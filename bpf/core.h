@@ -330,7 +330,7 @@ struct query {
 		struct {
 			__u64 from; /* rename and link: the dentry at the old name */
 			__u64 to;   /* and at the new one */
-		};
+		}; /* both also: see note() */
 	};
 	__u32 chardev; /* rdev of a character device */
 	union {
@@ -344,7 +344,10 @@ struct query {
 	__u8 quiet;	  /* the kernel only wonders: no event */
 	__u8 located;	  /* 1: the subject's walk holds all names of leaf */
 	__u64 leaf;	  /* address of the dentry that is judged */
-	__u64 sock;	  /* address of the socket: a UNIX peer, or a datagram's own */
+	union {
+		__u64 sock;	  /* address of the socket: a UNIX peer, or a datagram's own */
+		__u64 generation; /* files: see note() */
+	};
 };
 
 #include "event.h"

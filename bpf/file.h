@@ -343,13 +343,14 @@ __noinline long file_walk(struct walk *w, struct policy *p, __u64 leaf)
 
 /* The state after one dentry's name, and a '/' behind it. -1: a name or a table could not
  * be read. */
-__noinline int file_name(struct walk *w, struct policy *p, __u64 at, __u32 slash, int state)
+__noinline int file_name(struct walk *w, struct policy *p, __u64 *at, __u32 slash, int state)
 {
-	struct dentry *d = (struct dentry *)at;
+	struct dentry *d;
 	__u32 len, end;
 
-	if (!w || !p)
+	if (!w || !p || !at)
 		return -1;
+	d = (struct dentry *)*at;
 	len = PEEK(d, d_name.len);
 	opaque(len);
 	if (len > NAME_LIMIT || bpf_probe_read_kernel(w->text, len, (void *)PEEK(d, d_name.name)))
@@ -513,22 +514,6 @@ static __always_inline int keeps(struct dentry *parent)
 	       PEEK(sb, s_magic) != PROC_SUPER_MAGIC;
 }
 
-/* The count of renames while q->leaf is in that directory, of which something can be known;
- * odd: it is not, or nothing can. */
-__noinline int file_keeps(struct query *q, __u64 *dir)
-{
-	struct dentry *d, *parent;
-	__u32 seq = rename_count();
-
-	if (!q || !dir || (seq & 1))
-		return 1;
-	d = (struct dentry *)q->leaf;
-	parent = PEEK(d, d_parent);
-	if (parent == d || (__u64)PEEK(parent, d_inode) != *dir || !keeps(parent))
-		return 1;
-	return seq;
-}
-
 /* Its own name counts, and is the only one: see file_locate(). */
 static __always_inline int named(struct dentry *d)
 {
@@ -557,7 +542,7 @@ __noinline int file_known(struct subject *s, struct policy *p, struct query *q,
 	if (!named(d))
 		return UNKNOWN;
 	if (!(word & ACCESS_SETTLED)) {
-		after = file_name(&s->walk, p, (__u64)d, 0, state);
+		after = file_name(&s->walk, p, &q->leaf, 0, state);
 		if (after < 0)
 			return UNKNOWN;
 	}
@@ -578,7 +563,6 @@ struct locate {
 	__u64 renames;	  /* what the states hold for */
 	__u64 generation; /* the same */
 	long states;	  /* as file_walk() gives them */
-	__u64 leaf;
 };
 
 /* One try; 1: no rename came in between. */
@@ -625,125 +609,112 @@ static __always_inline int file_state(struct walk *w, struct policy *p, struct q
 	return file_state_of(&l);
 }
 
-/* What was found out about a directory. */
-struct found {
-	__u64 renames;
-	__u64 generation;
-	__u64 dentry;
-	__u32 state;
-	__u32 slash; /* 1: it is that after a '/', too */
+/* What a verdict leaves behind in the query, so that directories can be known by it. */
+enum found {
+	FOUND_ABOVE = 16, /* q->from, from this bit on: the state of the leaf's directory */
+	FOUND_TWO = 32,	  /* and that of the one above it; 0: not found */
+	FOUND_SLASH = 48, /* bit: the first is that after a '/', too */
 };
 
-__noinline int file_learn(struct walk *w, struct policy *p, struct directory *dir, struct found *at)
+/* Notes it: q->to says what it holds for, 0: for nothing. */
+static __always_inline void note(struct query *q, __u64 states, __u64 renames, __u64 generation)
 {
-	int state;
+	q->from = states;
+	q->to = generation & 1 ? 0 : renames;
+	q->generation = generation;
+}
+
+/* Keeps the state of the directory that q->leaf is in, or (`two`) of the one above it. */
+__noinline int file_learn(struct subject *s, struct policy *p, struct query *q,
+			  struct directory *dir, __u32 two)
+{
+	struct dentry *d;
 	__u32 slot, *word;
 	void *inner;
+	int state;
 
-	if (!w || !p || !dir || !at || at->state == STATE_NOWHERE || (at->generation & 1))
+	if (!s || !p || !q || !dir)
 		return 0;
+	state = (q->from >> (two ? FOUND_TWO : FOUND_ABOVE)) & 0xffff;
 	slot = p->slot;
 	inner = bpf_map_lookup_elem(&tables, &slot);
-	if (!inner)
+	if (!inner || state == STATE_NOWHERE)
 		return 0;
-	state = at->state;
-	if (!at->slash) {
-		w->text[0] = '/';
-		state = file_feed(w, p, 0, 1, state);
+	d = (struct dentry *)q->leaf;
+	d = PEEK(d, d_parent);
+	if (two)
+		d = PEEK(d, d_parent);
+	if (two || !(q->from >> FOUND_SLASH)) {
+		s->walk.text[0] = '/';
+		state = file_feed(&s->walk, p, 0, 1, state);
 		if (state < 0)
 			return 0;
 	}
 	word = table_at(inner, p->file_accept_at + state * 4, 4);
 	if (word)
-		remember(dir, p, at->dentry, at->renames, at->generation, state, *word);
+		remember(dir, p, (__u64)d, q->to, q->generation, state, *word);
 	return 0;
 }
 
-/* Keeps what a walk has told about the directory of its leaf and the one above. The dentries
- * are read again: after a rename since, they would be others, and the stamp old. */
-__noinline int file_learn_both(struct subject *s, struct directory *dir, struct directory *up,
-			       struct policy *p, struct locate *l)
+/* The leaf is in the directory with that inode, of which something can be known. */
+__noinline int file_keeps(struct query *q, __u64 *inode)
 {
-	struct found at = {};
 	struct dentry *d, *parent;
-	__u32 levels;
 
-	if (!s || !dir || !up || !p || !l)
+	if (!q || !inode)
 		return 0;
-	levels = s->walk.levels;
-	d = (struct dentry *)l->leaf;
-	parent = PEEK(d, d_parent);
-	at.renames = l->renames;
-	at.generation = l->generation;
-	if (levels) {
-		at.dentry = (__u64)parent;
-		at.state = (l->states >> 16) & 0xffff;
-		file_learn(&s->walk, p, dir, &at);
-	}
-	if (levels > 1) {
-		at.dentry = (__u64)PEEK(parent, d_parent);
-		at.state = (l->states >> 32) & 0xffff;
-		file_learn(&s->walk, p, up, &at);
-	}
-	return 0;
-}
-
-/* Verdict by what is known of the directory above the one that q->leaf is in, which is then
- * known, too; UNKNOWN: it does not tell. */
-__noinline int file_near(struct subject *s, struct policy *p, struct query *q,
-			 struct directory *dir, struct directory *up)
-{
-	struct control *c = get_control();
-	struct found at = {};
-	struct dentry *d, *parent, *above;
-	__u32 slot, state, word, seq = rename_count();
-	void *inner;
-	int after;
-
-	if (!s || !p || !q || !dir || !up || !c || (seq & 1) || q->chardev)
-		return UNKNOWN;
-	at.renames = rename_stamp(seq);
-	at.generation = ONCE(c->generation);
 	d = (struct dentry *)q->leaf;
 	parent = PEEK(d, d_parent);
-	above = PEEK(parent, d_parent);
-	if (parent == d || above == parent ||
-	    !recall(up, p, (__u64)above, at.renames, at.generation, &state, &word))
+	return parent != d && (__u64)PEEK(parent, d_inode) == *inode && keeps(parent);
+}
+
+/* Verdict by what is known of the directory above the one that q->leaf is in; UNKNOWN: it
+ * does not tell. */
+__noinline int file_near(struct subject *s, struct policy *p, struct query *q, struct directory *up)
+{
+	struct control *c = get_control();
+	struct dentry *d, *above;
+	__u32 slot, state, word, seq = rename_count();
+	__u64 parent, generation;
+	int first, last;
+	void *inner;
+
+	if (!s || !p || !q || !up || !c || (seq & 1) || q->chardev)
 		return UNKNOWN;
+	generation = ONCE(c->generation);
+	d = (struct dentry *)q->leaf;
 	if (!named(d))
 		return UNKNOWN;
-	at.dentry = (__u64)parent;
-	at.slash = 1;
-	after = state;
+	d = PEEK(d, d_parent);
+	above = PEEK(d, d_parent);
+	if (above == d || (__u64)d == q->leaf ||
+	    !recall(up, p, (__u64)above, rename_stamp(seq), generation, &state, &word))
+		return UNKNOWN;
+	parent = (__u64)d;
+	first = last = state;
 	if (!(word & ACCESS_SETTLED)) {
-		after = file_name(&s->walk, p, at.dentry, 1, state);
-		if (after < 0)
+		first = file_name(&s->walk, p, &parent, 1, state);
+		if (first < 0)
 			return UNKNOWN;
-	}
-	at.state = after;
-	if (!(word & ACCESS_SETTLED)) {
-		after = file_name(&s->walk, p, q->leaf, 0, after);
-		if (after < 0)
+		last = file_name(&s->walk, p, &q->leaf, 0, first);
+		if (last < 0)
 			return UNKNOWN;
 	}
 	if (rename_count() != seq)
 		return UNKNOWN;
-	file_learn(&s->walk, p, dir, &at);
+	note(q, (__u64)first << FOUND_ABOVE | 1UL << FOUND_SLASH, rename_stamp(seq), generation);
 	q->located = 0;
 	slot = p->slot;
 	inner = bpf_map_lookup_elem(&tables, &slot);
-	return inner ? accept(p, q, inner, after) : UNKNOWN;
+	return inner ? accept(p, q, inner, last) : UNKNOWN;
 }
 
-/* Verdict for the file whose dentry is q->leaf, and what to know of its directory from now
- * on. Global: verified once, not per role. */
-__noinline int file_judge(struct subject *s, struct policy *p, struct query *q,
-			  struct directory *dir, struct directory *up)
+/* Verdict for the file whose dentry is q->leaf. Global: verified once, not per role. */
+__noinline int file_verdict(struct subject *s, struct policy *p, struct query *q)
 {
-	struct locate l = { .query = q };
-	__u32 slot, *known;
+	struct locate l = { .query = q, .states = -1 };
+	__u32 slot, *known, levels;
 	void *inner;
-	int state;
 
 	if (!s || !p || !q)
 		return 0;
@@ -766,69 +737,91 @@ __noinline int file_judge(struct subject *s, struct policy *p, struct query *q,
 	}
 	l.walk = &s->walk;
 	l.policy = p;
-	state = file_state_of(&l);
-	if (state < 0)
+	if (file_state_of(&l) < 0)
 		return 0;
-	if (dir) {
-		l.leaf = q->leaf;
-		file_learn_both(s, dir, up, p, &l);
-	}
-	return accept(p, q, inner, state);
+	levels = s->walk.levels;
+	if (levels)
+		note(q, levels > 1 ? l.states : (__u32)l.states, l.renames, l.generation);
+	return accept(p, q, inner, l.states & 0xffff);
 }
 
-static __always_inline int file_verdict(struct subject *s, struct policy *p, struct query *q)
+/* Verdict by what is known of the directories above a dentry that the hook holds. Typed
+ * pointers keep this from being global, and stack from being part of its callers. */
+static __noinline int file_recall(struct subject *s, struct policy *p, struct query *q,
+				  struct dentry *dentry)
 {
-	return file_judge(s, p, q, NULL, NULL);
-}
-
-/*
- * The same for a dentry that the hook holds, by what is known of its directory. An inode
- * that nobody holds any more must not get room for that, which would outlive it: the dentry
- * holds its directory, and that the one above, as long as nothing is renamed.
- */
-static __always_inline int file_verdict_in(struct subject *s, struct policy *p, struct query *q,
-					   struct dentry *dentry)
-{
-	struct directory *dir, *up = NULL;
-	struct inode *inode, *above;
-	__u32 seq, made = 0;
-	__u64 address;
+	struct directory *dir;
 	int verdict;
 
-	if (!p->file_states || q->pathless)
-		return file_flags(p, q);
-	if (!dentry)
-		return file_judge(s, p, q, NULL, NULL);
-	inode = dentry->d_parent->d_inode;
-	dir = bpf_inode_storage_get(&directories, inode, 0, 0);
+	dir = bpf_inode_storage_get(&directories, dentry->d_parent->d_inode, 0, 0);
 	if (dir) {
 		verdict = file_known(s, p, q, dir);
 		if (verdict != UNKNOWN)
 			return verdict;
 	}
+	dir = bpf_inode_storage_get(&directories, dentry->d_parent->d_parent->d_inode, 0, 0);
+	return dir ? file_near(s, p, q, dir) : UNKNOWN;
+}
+
+static __always_inline struct directory *room_of(struct inode *inode, __u32 seq)
+{
+	struct directory *dir = bpf_inode_storage_get(&directories, inode, 0, 0);
+
+	if (dir)
+		return dir;
+	dir = bpf_inode_storage_get(&directories, inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (rename_count() == seq)
+		return dir;
+	bpf_inode_storage_delete(&directories, inode);
+	return NULL;
+}
+
+/*
+ * Keeps what a verdict found out. An inode that nobody holds any more must not get room for
+ * it, which would outlive it: the dentry holds its directory, and that the one above, as long
+ * as nothing is renamed.
+ */
+static __noinline int file_keep(struct subject *s, struct policy *p, struct query *q,
+				struct dentry *dentry)
+{
+	__u32 seq = q->to >> 32;
+	struct directory *dir;
+	struct inode *inode;
+	__u64 address;
+
+	if (rename_count() != seq)
+		return 0;
+	inode = dentry->d_parent->d_inode;
 	address = (__u64)inode;
-	seq = file_keeps(q, &address);
-	if (seq & 1)
-		return file_judge(s, p, q, NULL, NULL);
-	above = dentry->d_parent->d_parent->d_inode;
-	if (!dir) {
-		dir = bpf_inode_storage_get(&directories, inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-		made = 1;
-	}
-	up = bpf_inode_storage_get(&directories, above, 0, 0);
-	if (!up) {
-		up = bpf_inode_storage_get(&directories, above, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-		made |= 2;
-	}
-	if (made && rename_count() != seq) {
-		if (made & 1)
-			bpf_inode_storage_delete(&directories, inode);
-		if (made & 2)
-			bpf_inode_storage_delete(&directories, above);
-		return file_judge(s, p, q, NULL, NULL);
-	}
-	verdict = file_near(s, p, q, dir, up);
-	return verdict != UNKNOWN ? verdict : file_judge(s, p, q, dir, up);
+	if (!file_keeps(q, &address))
+		return 0;
+	dir = room_of(inode, seq);
+	if (dir)
+		file_learn(s, p, q, dir, 0);
+	if (!((q->from >> FOUND_TWO) & 0xffff))
+		return 0;
+	dir = room_of(dentry->d_parent->d_parent->d_inode, seq);
+	if (dir)
+		file_learn(s, p, q, dir, 1);
+	return 0;
+}
+
+/* file_verdict(), by what is known, and for the next time. */
+static __always_inline int file_verdict_in(struct subject *s, struct policy *p, struct query *q,
+					   struct dentry *dentry)
+{
+	int verdict = UNKNOWN;
+
+	if (!p->file_states || q->pathless)
+		return file_flags(p, q);
+	q->to = 0;
+	if (dentry)
+		verdict = file_recall(s, p, q, dentry);
+	if (verdict == UNKNOWN)
+		verdict = file_verdict(s, p, q);
+	if (dentry && q->to)
+		file_keep(s, p, q, dentry);
+	return verdict;
 }
 
 struct path_copy {
