@@ -644,6 +644,8 @@ __noinline int file_learn(struct subject *s, struct policy *p, struct query *q,
 	d = PEEK(d, d_parent);
 	if (two)
 		d = PEEK(d, d_parent);
+	if (!keeps(d))
+		return 0;
 	if (two || !(q->from >> FOUND_SLASH)) {
 		s->walk.text[0] = '/';
 		state = file_feed(&s->walk, p, 0, 1, state);
@@ -815,6 +817,8 @@ static __always_inline int file_verdict_in(struct subject *s, struct policy *p, 
 	if (!p->file_states || q->pathless)
 		return file_flags(p, q);
 	q->to = 0;
+	if (!&rename_lock)
+		dentry = NULL;
 	if (dentry)
 		verdict = file_recall(s, p, q, dentry);
 	if (verdict == UNKNOWN)
