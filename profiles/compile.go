@@ -465,8 +465,11 @@ func (g *graph) cell(state int32, c byte) *int32 {
 }
 
 // settled tells whether no byte leads out of a state: the verdict is then that of
-// everything beneath.
+// everything beneath. State 0 has none.
 func (g *graph) settled(state int32) bool {
+	if state == 0 {
+		return false
+	}
 	row := g.next[int(state)*g.size():][:g.size()]
 	return !slices.ContainsFunc(row, func(to int32) bool { return to != state })
 }
