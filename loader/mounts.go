@@ -231,11 +231,13 @@ func (k *Kernel) refreshMounts() error {
 // FollowMounts calls refresh now, and each time that process 1's mount table has changed, until
 // the context ends. What refresh returns goes to failed; the next change tries again.
 func FollowMounts(ctx context.Context, refresh func() error, failed func(error)) error {
-	table, err := os.Open(processOne.mounts())
+	// Not an os.File: the runtime's poller would watch it, too, and the kernel tells of a
+	// change once per open file.
+	table, err := unix.Open(processOne.mounts(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("mount table of pid 1: %w", err)
 	}
-	defer table.Close()
+	defer unix.Close(table)
 	ended, end, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("mount table of pid 1: %w", err)
@@ -248,7 +250,7 @@ func FollowMounts(ctx context.Context, refresh func() error, failed func(error))
 			failed(err)
 		}
 		fds := []unix.PollFd{
-			{Fd: int32(table.Fd()), Events: unix.POLLPRI},
+			{Fd: int32(table), Events: unix.POLLPRI},
 			{Fd: int32(ended.Fd()), Events: unix.POLLIN},
 		}
 		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {

@@ -4,10 +4,12 @@ package loader
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -121,5 +123,48 @@ func TestTenThousandMountsChangeNoVerdict(t *testing.T) {
 			}
 			_ = os.Remove(file)
 		}
+	}
+}
+
+// TestEveryMountIsFollowed: the kernel wakes a follower once for each change of the table, and
+// who else polls the same open file takes that away. The runtime's poller did, now and then.
+func TestEveryMountIsFollowed(t *testing.T) {
+	refreshed := make(chan struct{}, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- FollowMounts(ctx, func() error {
+			select {
+			case refreshed <- struct{}{}:
+			default:
+			}
+			return nil
+		}, func(err error) { t.Error(err) })
+	}()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	wait := func(what string) {
+		t.Helper()
+		select {
+		case <-refreshed:
+		case <-time.After(30 * time.Second):
+			t.Fatal(what + " went unnoticed")
+		}
+	}
+	wait("the table at the start")
+	dir := t.TempDir()
+	for range 200 {
+		if err := unix.Mount("none", dir, "tmpfs", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		wait("a mount")
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Fatal(err)
+		}
+		wait("an unmount")
 	}
 }
