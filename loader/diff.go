@@ -246,7 +246,8 @@ func (k *Kernel) diffWays(w Ways) ([]RoleChange, error) {
 		wanted[c.Path] = c.Entrance
 	}
 	held := make(map[string]Entrance)
-	for path, e := range groups {
+	for key, e := range groups {
+		path := unix.ByteSliceToString(key.Path[:])
 		// What was asked for one by one stays, whatever the configuration says.
 		if _, listed := wanted[path]; listed || e.Flags&uint32(bpf.JailEntranceFlagENTRANCE_ASKED) == 0 {
 			held[path] = Entrance{Role: e.Role, Pod: e.Pod}
@@ -347,8 +348,8 @@ func (k *Kernel) holdsFile(m PathEntrance) bool {
 	return err == nil && has
 }
 
-// heldCgroups are the control groups that are listed, by their paths.
-func (k *Kernel) heldCgroups() (map[string]bpf.JailEntrance, error) {
+// heldCgroups are the control groups that are listed.
+func (k *Kernel) heldCgroups() (map[bpf.JailCgroupKey]bpf.JailEntrance, error) {
 	m, err := k.table("cgroups")
 	if err != nil {
 		return nil, err
@@ -357,10 +358,10 @@ func (k *Kernel) heldCgroups() (map[string]bpf.JailEntrance, error) {
 		key bpf.JailCgroupKey
 		e   bpf.JailEntrance
 	)
-	held := make(map[string]bpf.JailEntrance)
+	held := make(map[bpf.JailCgroupKey]bpf.JailEntrance)
 	it := m.Iterate()
 	for it.Next(&key, &e) {
-		held[unix.ByteSliceToString(key.Path[:])] = e
+		held[key] = e
 	}
 	return held, it.Err()
 }

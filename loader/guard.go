@@ -31,7 +31,7 @@ var guardedPaths = []string{
 // their ids. Load and reload call it: a file that was replaced has a new inode.
 func (k *Kernel) Guard() error {
 	if err := k.guardFiles(); err != nil {
-		return fmt.Errorf("guard files: %w", err)
+		return err
 	}
 	if err := k.guardObjects(); err != nil {
 		return fmt.Errorf("guard BPF objects: %w", err)
@@ -39,7 +39,12 @@ func (k *Kernel) Guard() error {
 	return nil
 }
 
-func (k *Kernel) guardFiles() error {
+func (k *Kernel) guardFiles() (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("guard files: %w", err)
+		}
+	}()
 	table, err := k.table("guarded")
 	if err != nil {
 		return err
@@ -88,14 +93,15 @@ func (k *Kernel) guardFiles() error {
 		}
 		paths = append(paths, found...)
 	}
+	above := make(map[string]uint32) // by directory: most are above several
 	for _, path := range paths {
-		itself, above := uint32(bpf.JailGuardFlagGUARD_TREE), uint32(bpf.JailGuardFlagGUARD_ABOVE)
+		itself, over := uint32(bpf.JailGuardFlagGUARD_TREE), uint32(bpf.JailGuardFlagGUARD_ABOVE)
 		switch path {
 		case exe:
 			itself |= uint32(bpf.JailGuardFlagGUARD_BINARY)
 		case Dir:
 			itself |= uint32(bpf.JailGuardFlagGUARD_PINS)
-			above |= uint32(bpf.JailGuardFlagGUARD_PINS_ABOVE)
+			over |= uint32(bpf.JailGuardFlagGUARD_PINS_ABOVE)
 		}
 		if err := open(path, itself); err != nil {
 			return err
@@ -103,19 +109,22 @@ func (k *Kernel) guardFiles() error {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			path = real
 		}
-		if err := cover(path, above); err != nil {
+		if err := cover(path, over); err != nil {
 			return err
 		}
 		for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-			if err := open(dir, above); err != nil {
-				return err
-			}
-			if err := cover(dir, above); err != nil {
-				return err
-			}
+			above[dir] |= over
 			if dir == "/" {
 				break
 			}
+		}
+	}
+	for dir, flag := range above {
+		if err := open(dir, flag); err != nil {
+			return err
+		}
+		if err := cover(dir, flag); err != nil {
+			return err
 		}
 	}
 	ids, err := k.pathIdentities()

@@ -75,10 +75,11 @@ type Options struct {
 }
 
 // Load probes, loads, attaches and pins, all or nothing; runs the self-test; and only
-// then opens enrollment. On a whole load it only looks at what is to be guarded. Where some pins are missing,
-// because a load or an unload was interrupted or somebody removed them, it makes those
-// anew beside the ones that are there, with the same maps: no subject is let go.
-// [ErrForeign] where what is pinned is not jail's; nothing has changed then.
+// then opens enrollment. On a whole load it only looks again at which files are to be
+// guarded. Where some pins are missing, because a load or an unload was interrupted or
+// somebody removed them, it makes those anew beside the ones that are there, with the same
+// maps: no subject is let go. [ErrForeign] where what is pinned is not jail's; nothing has
+// changed then.
 func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	if opts.Early {
 		if err := mountNeeded(); err != nil {
@@ -103,7 +104,7 @@ func Load(ctx context.Context, opts Options) (*Kernel, error) {
 	k, err := Open()
 	if err == nil && k.whole() == nil {
 		if err = k.collect(everything); err == nil && k.sealed == SealNone {
-			err = k.Guard()
+			err = k.guardFiles()
 		}
 		if err != nil {
 			_ = k.Close()
@@ -234,7 +235,7 @@ func programSpec() (*ebpf.CollectionSpec, error) {
 			}
 		}
 	}
-	chooseVariants(spec)
+	delete(spec.Programs, otherVariant())
 	if err := setattrLayout(spec); err != nil {
 		return nil, err
 	}
@@ -469,7 +470,7 @@ func Unload(force bool) error {
 	defer unlock()
 	k, err := Open()
 	if errors.Is(err, ErrABI) && force {
-		return removePins()
+		return detach()
 	}
 	if err != nil {
 		return err
@@ -494,15 +495,16 @@ func Unload(force bool) error {
 		c.Door = 1
 		return errors.Join(err, k.setControl(c))
 	}
+	return detach()
+}
+
+// detach removes the pins and waits until the kernel calls no program of ours: it detaches them
+// some time after the last link is gone, and until then a process would be told that the
+// door is closed.
+func detach() error {
 	if err := removePins(); err != nil {
 		return err
 	}
-	return awaitSilence()
-}
-
-// awaitSilence waits until the kernel calls no program of ours: it detaches them some time after the
-// last link is gone, and until then a process would be told that the door is closed.
-func awaitSilence() error {
 	for range 1000 {
 		if _, err := Depth(); errors.Is(err, ErrNotLoaded) {
 			return nil

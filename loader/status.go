@@ -167,13 +167,15 @@ func (k *Kernel) pinned() (programs, missing []string, err error) {
 		}
 		return held, missing, nil
 	}
-	whole, err := embedded()
+	spec, err := embedded()
 	if err != nil {
 		return nil, nil, err
 	}
-	spec := whole.Copy()
-	chooseVariants(spec)
+	other := otherVariant()
 	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
+		if name == other {
+			continue
+		}
 		if onDemand(spec.Programs[name].Type) {
 			if slices.Contains(pinnedPrograms, name) && !k.set.pins(name) {
 				missing = append(missing, name)

@@ -24,7 +24,9 @@ func TestEveryProgramVerifies(t *testing.T) {
 	coll, err := ebpf.NewCollectionWithOptions(spec, options)
 	if err != nil {
 		// Statistics keep the verifier from saying what it does not like.
-		_, err = ebpf.NewCollection(spec)
+		if _, why := ebpf.NewCollection(spec); why != nil {
+			err = why
+		}
 		t.Fatal(translate(err))
 	}
 	defer coll.Close()

@@ -64,13 +64,12 @@ const (
 	stageWithoutMark = "enroll_stage"
 )
 
-// chooseVariants leaves, of two programs for one hook, the one that this kernel can run.
-func chooseVariants(spec *ebpf.CollectionSpec) {
+// otherVariant is, of two programs for one hook, the one that is not for this kernel.
+func otherVariant() string {
 	if readsMarks() {
-		delete(spec.Programs, stageWithoutMark)
-	} else {
-		delete(spec.Programs, stageWithMark)
+		return stageWithoutMark
 	}
+	return stageWithMark
 }
 
 // readsMarks tells whether programs can read security.bpf.jail off a file. The names that
@@ -353,17 +352,14 @@ func (k *Kernel) installCgroups(list []PathEntrance) error {
 			return fmt.Errorf("table of control groups: %w", err)
 		}
 	}
-	var (
-		key   bpf.JailCgroupKey
-		e     bpf.JailEntrance
-		stale []bpf.JailCgroupKey
-	)
-	for it := m.Iterate(); it.Next(&key, &e); {
-		if !wanted[key] && e.Flags&uint32(bpf.JailEntranceFlagENTRANCE_ASKED) == 0 {
-			stale = append(stale, key)
-		}
+	held, err := k.heldCgroups()
+	if err != nil {
+		return err
 	}
-	for _, key := range stale {
+	for key, e := range held {
+		if wanted[key] || e.Flags&uint32(bpf.JailEntranceFlagENTRANCE_ASKED) != 0 {
+			continue
+		}
 		if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return err
 		}
