@@ -63,6 +63,7 @@ enum access {
 	ACCESS_MAP = 1 << 3, /* map as code */
 	ACCESS_ANY = 15,
 	ACCESS_MATCHED = 1 << 4, /* in a table: some rule decided; else the flags do */
+	ACCESS_SETTLED = 1 << 5, /* in a file table: no byte leads out of this state */
 };
 
 /* States with a fixed number in every file automaton. */
@@ -326,6 +327,27 @@ struct walk {
 	__u8 text[256]; /* the name being read */
 };
 
+/* What a directory's path leads to in one policy's automaton. */
+struct known {
+	__u64 policy;	  /* its id; 0: nothing is known */
+	__u64 dentry;	  /* address of the directory's dentry */
+	__u64 renames;	  /* see rename_stamp() */
+	__u64 generation; /* of the control block */
+	__u32 turn;	  /* odd while this is written */
+	__u32 state;	  /* after the directory's path and '/' */
+	__u32 word;	  /* what the tables say of that state */
+	__u32 levels;	  /* of the path: what is too deep to be judged stays so */
+};
+
+enum {
+	KNOWN = 4, /* policies that a directory has room for; a power of two */
+};
+
+/* Value of the directories map (inode storage): a policy's place is its id modulo KNOWN. */
+struct directory {
+	struct known known[4];
+};
+
 /* The subject's latest denial, so that the same one again is only counted. */
 struct latest {
 	__u32 port; /* from here to addr: as in struct event */
@@ -533,7 +555,8 @@ struct control {
 	__u32 door;	  /* 1: enrollment is open */
 	__u32 sealed;	  /* enum seal */
 	__u64 policies;	  /* counts up; the newest policy's id */
-	__u64 generation; /* counts changes that make cached paths stale */
+	__u64 generation; /* counts changes of start states that policies have; odd: one is under
+			     way */
 	__u64 adhoc;	  /* counts up; ADHOC_ROLE + the newest ad-hoc role */
 	__u64 init;	  /* address of process 1's task */
 	__u64 mounts;	  /* mounts_now() when the start states were made; 0: they are stale */

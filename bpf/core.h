@@ -330,7 +330,7 @@ struct query {
 		struct {
 			__u64 from; /* rename and link: the dentry at the old name */
 			__u64 to;   /* and at the new one */
-		};
+		}; /* both also: see note() */
 	};
 	__u32 chardev; /* rdev of a character device */
 	union {
@@ -344,7 +344,10 @@ struct query {
 	__u8 quiet;	  /* the kernel only wonders: no event */
 	__u8 located;	  /* 1: the subject's walk holds all names of leaf */
 	__u64 leaf;	  /* address of the dentry that is judged */
-	__u64 sock;	  /* address of the socket: a UNIX peer, or a datagram's own */
+	union {
+		__u64 sock;	  /* address of the socket: a UNIX peer, or a datagram's own */
+		__u64 generation; /* files: see note() */
+	};
 };
 
 #include "event.h"
@@ -384,12 +387,18 @@ static __always_inline int refuse(struct subject *s, struct query *q, struct mem
 /* 1: the policy allows it. 0: it does not, and q->reason and q->rule say why. */
 typedef int (*verdict_fn)(struct subject *s, struct policy *p, struct query *q);
 
+/* The same, for what is in a directory. */
+typedef int (*verdict_in_fn)(struct subject *s, struct policy *p, struct query *q,
+			     struct dentry *dentry);
+
 /*
  * Ask every role in list[0..depth) in turn. The only way to a refusal by policy,
- * so that verdict, count and event cannot differ.
+ * so that verdict, count and event cannot differ. Either verdict is NULL: the dentry is
+ * the other's, typed, which no global function can be given.
  */
-static __always_inline int decide(struct subject *s, __u32 depth, struct query *q,
-				  verdict_fn verdict, int error)
+static __always_inline int decide_each(struct subject *s, __u32 depth, struct query *q,
+				       verdict_fn verdict, verdict_in_fn verdict_in,
+				       struct dentry *dentry, int error)
 {
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		struct policy *p;
@@ -403,13 +412,19 @@ static __always_inline int decide(struct subject *s, __u32 depth, struct query *
 		q->reason = REASON_RULE;
 		if (!p)
 			q->reason = REASON_NO_POLICY;
-		else if (verdict(s, p, q))
+		else if (verdict ? verdict(s, p, q) : verdict_in(s, p, q, dentry))
 			continue;
 		err = refuse(s, q, &s->list[i], p, error);
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+static __always_inline int decide(struct subject *s, __u32 depth, struct query *q,
+				  verdict_fn verdict, int error)
+{
+	return decide_each(s, depth, q, verdict, NULL, NULL, error);
 }
 
 /* Verdict of areas that only a flag governs: all bits of q->access must be open. */

@@ -34,6 +34,8 @@ enum {
 	FEED_BYTES = 32,
 	FEEDS = (NAME_LIMIT + FEED_BYTES) / FEED_BYTES, /* turns that '/' and a name need */
 	CELLS_PER_PAGE = PAGE_BYTES / 2,
+	STAMP_SHIFT = 14, /* jiffies that what is known of a directory lasts: 16 to 164 s */
+	UNKNOWN = 2,
 };
 
 static __always_inline __u32 rename_count(void)
@@ -211,7 +213,8 @@ struct feed {
 	__u64 leaf;
 	__u32 left; /* levels not begun yet */
 	int state;
-	__u32 at, end; /* of the one in the walk's text */
+	__u32 at, end;	 /* of the one in the walk's text */
+	__u32 before[2]; /* the states before the last name, and before the one above it */
 };
 
 /* '/' and the next name into the walk's text; 0: it could not be read. */
@@ -225,6 +228,8 @@ static __always_inline int feed_name(struct feed *f)
 		return 0;
 	f->left--;
 	f->at = 0;
+	f->before[1] = f->before[0];
+	f->before[0] = f->state;
 	w->text[0] = '/';
 	if (!fed && w->own_pid) {
 		__builtin_memcpy(w->text, "/self", 5);
@@ -319,9 +324,10 @@ static __always_inline __u32 start_state(const struct policy *p, const struct wa
 
 /*
  * The state after the path of `leaf`, which file_locate() has climbed, from the state at
- * its filesystem's root. -1: a name or a table could not be read.
+ * its filesystem's root, and from bit 16 and 32 on those of the two directories above. -1: a
+ * name or a table could not be read.
  */
-__noinline int file_walk(struct walk *w, struct policy *p, __u64 leaf)
+__noinline long file_walk(struct walk *w, struct policy *p, __u64 leaf)
 {
 	struct feed f = { .walk = w, .policy = p, .leaf = leaf };
 
@@ -330,10 +336,47 @@ __noinline int file_walk(struct walk *w, struct policy *p, __u64 leaf)
 	f.left = w->levels;
 	f.state = start_state(p, w);
 	bpf_loop(MAX_LEVELS * FEEDS, feed_one, &f, 0);
-	return f.left || f.at < f.end ? -1 : f.state;
+	if (f.left || f.at < f.end || f.state < 0)
+		return -1;
+	return (__u64)f.state | (__u64)(__u16)f.before[0] << 16 | (__u64)(__u16)f.before[1] << 32;
 }
 
-/* Does the automaton's state grant the query's access, or else the role's flags? */
+/* The state after one dentry's name, and a '/' behind it. -1: a name or a table could not
+ * be read. */
+__noinline int file_name(struct walk *w, struct policy *p, __u64 *at, __u32 slash, int state)
+{
+	struct dentry *d;
+	__u32 len, end;
+
+	if (!w || !p || !at)
+		return -1;
+	d = (struct dentry *)*at;
+	len = PEEK(d, d_name.len);
+	opaque(len);
+	if (len > NAME_LIMIT || bpf_probe_read_kernel(w->text, len, (void *)PEEK(d, d_name.name)))
+		return -1;
+	end = len;
+	if (slash) {
+		w->text[len] = '/';
+		end++;
+	}
+	for (__u32 from = 0; from < FEEDS * FEED_BYTES; from += FEED_BYTES) {
+		if (from >= end || state < 0)
+			break;
+		state = file_feed(w, p, from, end, state);
+	}
+	return state;
+}
+
+/* Does what the tables say of a state grant the query's access, or else the role's flags? */
+static __always_inline int accept_word(const struct policy *p, struct query *q, __u32 word)
+{
+	if (!(word & ACCESS_MATCHED))
+		return file_flags(p, q);
+	q->rule = word >> 8;
+	return file_allows(q, word & ACCESS_ANY);
+}
+
 static __always_inline int accept(const struct policy *p, struct query *q, void *inner, __u32 state)
 {
 	__u32 *word = table_at(inner, p->file_accept_at + state * 4, 4);
@@ -346,10 +389,7 @@ static __always_inline int accept(const struct policy *p, struct query *q, void 
 		q->reason = REASON_NOWHERE;
 		return 0;
 	}
-	if (!(*word & ACCESS_MATCHED))
-		return file_flags(p, q);
-	q->rule = *word >> 8;
-	return file_allows(q, *word & ACCESS_ANY);
+	return accept_word(p, q, *word);
 }
 
 static long folded_one(__u32 i, struct climb *c)
@@ -415,11 +455,118 @@ __noinline int file_locate(struct walk *w, __u64 leaf)
 	return REASON_RULE;
 }
 
+/*
+ * What is known of directories: the state of a policy's automaton after their path, kept
+ * with the directory's inode. It holds while nothing was renamed anywhere, no start state of
+ * a policy has changed, and for some seconds: the kernel's count of renames has 32 bits, and
+ * who makes it come round needs longer.
+ */
+static __always_inline __u64 rename_stamp(__u32 seq)
+{
+	return (__u64)seq << 32 | (__u32)(bpf_jiffies64() >> STAMP_SHIFT);
+}
+
+#define ONCE(x) (*(volatile typeof(x) *)&(x))
+
+/* What is known of the directory at `parent`: its state and word. Returns the levels of what
+ * is in it; 0: nothing is known. */
+static __always_inline int recall(struct directory *dir, const struct policy *p, __u64 parent,
+				  __u64 renames, __u64 generation, __u32 *state, __u32 *word)
+{
+	struct known *k = &dir->known[p->id & (KNOWN - 1)];
+	__u32 levels, turn = ONCE(k->turn);
+
+	if ((turn & 1) || ONCE(k->policy) != p->id || ONCE(k->dentry) != parent ||
+	    ONCE(k->renames) != renames || ONCE(k->generation) != generation)
+		return 0;
+	*state = ONCE(k->state);
+	*word = ONCE(k->word);
+	levels = ONCE(k->levels);
+	return ONCE(k->turn) == turn ? levels + 1 : 0;
+}
+
+/* Writes down what is known of it. Whoever comes second lets it be. */
+static __always_inline void remember(struct directory *dir, const struct policy *p, __u64 parent,
+				     __u64 renames, __u64 generation, __u32 state, __u32 word,
+				     __u32 levels)
+{
+	struct known *k = &dir->known[p->id & (KNOWN - 1)];
+	__u32 turn = ONCE(k->turn);
+
+	if ((turn & 1) || __sync_val_compare_and_swap(&k->turn, turn, turn + 1) != turn)
+		return;
+	ONCE(k->policy) = p->id;
+	ONCE(k->dentry) = parent;
+	ONCE(k->renames) = renames;
+	ONCE(k->generation) = generation;
+	ONCE(k->state) = state;
+	ONCE(k->word) = word;
+	ONCE(k->levels) = levels;
+	__sync_fetch_and_add(&k->turn, 1);
+}
+
+/*
+ * Does the path of what is in this directory change by renames only, and mean the same to
+ * all? Where the filesystem looks names up again (FUSE, NFS, procfs) it may not, nor where
+ * it takes other spellings.
+ */
+static __always_inline int keeps(struct dentry *parent)
+{
+	struct super_block *sb = PEEK(parent, d_sb);
+
+	return !(PEEK(parent, d_flags) & (DCACHE_OP_COMPARE | DCACHE_OP_REVALIDATE)) &&
+	       PEEK(sb, s_magic) != PROC_SUPER_MAGIC;
+}
+
+/* Its own name counts, and is the only one: see file_locate(). */
+static __always_inline int named(struct dentry *d)
+{
+	return !(PEEK(d, d_flags) & DCACHE_OP_COMPARE) &&
+	       (PEEK(d, d_hash.pprev) || !PEEK(d, d_inode));
+}
+
+/* Verdict by what is known of the directory that q->leaf is in; UNKNOWN: it does not tell. */
+__noinline int file_known(struct subject *s, struct policy *p, struct query *q,
+			  struct directory *dir)
+{
+	struct control *c = get_control();
+	struct dentry *d, *parent;
+	__u32 slot, state, word;
+	int after = 0;
+	void *inner;
+	__u32 seq = rename_count();
+
+	if (!s || !p || !q || !dir || !c || (seq & 1) || q->chardev)
+		return UNKNOWN;
+	d = (struct dentry *)q->leaf;
+	parent = PEEK(d, d_parent);
+	if (parent == d ||
+	    !recall(dir, p, (__u64)parent, rename_stamp(seq), ONCE(c->generation), &state, &word))
+		return UNKNOWN;
+	if (!named(d))
+		return UNKNOWN;
+	if (!(word & ACCESS_SETTLED)) {
+		after = file_name(&s->walk, p, &q->leaf, 0, state);
+		if (after < 0)
+			return UNKNOWN;
+	}
+	if (rename_count() != seq)
+		return UNKNOWN;
+	q->located = 0;
+	if (word & ACCESS_SETTLED)
+		return accept_word(p, q, word);
+	slot = p->slot;
+	inner = bpf_map_lookup_elem(&tables, &slot);
+	return inner ? accept(p, q, inner, after) : UNKNOWN;
+}
+
 struct locate {
 	struct walk *walk;
 	struct policy *policy;
 	struct query *query;
-	int state;
+	__u64 renames;	  /* what the states hold for */
+	__u64 generation; /* the same */
+	long states;	  /* as file_walk() gives them */
 };
 
 /* One try; 1: no rename came in between. */
@@ -427,20 +574,23 @@ static long locate_one(__u32 i, struct locate *l)
 {
 	struct query *q = l->query;
 	struct walk *w = l->walk;
+	struct control *c = get_control();
 	__u32 seq = rename_count_settled();
 
-	l->state = -1;
+	l->states = -1;
 	q->reason = REASON_RACE;
 	if (seq & 1)
 		return 0;
+	l->renames = rename_stamp(seq);
+	l->generation = c ? ONCE(c->generation) : 1;
 	q->reason = file_locate(w, q->leaf);
 	if (q->reason == REASON_RULE) {
-		l->state = file_walk(w, l->policy, q->leaf);
-		if (l->state < 0)
+		l->states = file_walk(w, l->policy, q->leaf);
+		if (l->states < 0)
 			q->reason = REASON_UNREADABLE;
 	}
 	if (rename_count() != seq) {
-		l->state = -1;
+		l->states = -1;
 		q->reason = REASON_RACE;
 		return 0;
 	}
@@ -448,22 +598,134 @@ static long locate_one(__u32 i, struct locate *l)
 	return 1;
 }
 
+static __always_inline int file_state_of(struct locate *l)
+{
+	l->query->located = 0;
+	bpf_loop(WALK_TRIES, locate_one, l, 0);
+	return l->states < 0 ? -1 : l->states & 0xffff;
+}
+
 /* The state of the file whose dentry is q->leaf; -1 and q->reason: it cannot be told. */
 static __always_inline int file_state(struct walk *w, struct policy *p, struct query *q)
 {
-	struct locate l = { .walk = w, .policy = p, .query = q, .state = -1 };
+	struct locate l = { .walk = w, .policy = p, .query = q, .states = -1 };
 
+	return file_state_of(&l);
+}
+
+/* What a verdict leaves behind in the query, so that directories can be known by it. */
+enum found {
+	FOUND_ABOVE = 16,  /* q->from, from this bit on: the state of the leaf's directory */
+	FOUND_TWO = 32,	   /* and that of the one above it; 0: not found */
+	FOUND_SLASH = 48,  /* bit: the first is that after a '/', too */
+	FOUND_LEVELS = 49, /* of the leaf's path */
+};
+
+/* Notes it: q->to says what it holds for, 0: for nothing. */
+static __always_inline void note(struct query *q, __u64 states, __u64 renames, __u64 generation)
+{
+	q->from = states;
+	q->to = generation & 1 ? 0 : renames;
+	q->generation = generation;
+}
+
+/* Keeps the state of the directory that q->leaf is in, or (`two`) of the one above it. */
+__noinline int file_learn(struct subject *s, struct policy *p, struct query *q,
+			  struct directory *dir, __u32 two)
+{
+	struct dentry *d;
+	__u32 slot, *word;
+	void *inner;
+	int state;
+
+	if (!s || !p || !q || !dir)
+		return 0;
+	state = (q->from >> (two ? FOUND_TWO : FOUND_ABOVE)) & 0xffff;
+	slot = p->slot;
+	inner = bpf_map_lookup_elem(&tables, &slot);
+	if (!inner || state == STATE_NOWHERE)
+		return 0;
+	d = (struct dentry *)q->leaf;
+	d = PEEK(d, d_parent);
+	if (two)
+		d = PEEK(d, d_parent);
+	if (!keeps(d))
+		return 0;
+	if (two || !(q->from & 1UL << FOUND_SLASH)) {
+		s->walk.text[0] = '/';
+		state = file_feed(&s->walk, p, 0, 1, state);
+		if (state < 0)
+			return 0;
+	}
+	word = table_at(inner, p->file_accept_at + state * 4, 4);
+	if (word)
+		remember(dir, p, (__u64)d, q->to, q->generation, state, *word,
+			 (q->from >> FOUND_LEVELS) - 1 - two);
+	return 0;
+}
+
+/* The leaf is in the directory with that inode, of which something can be known. */
+__noinline int file_keeps(struct query *q, __u64 *inode)
+{
+	struct dentry *d, *parent;
+
+	if (!q || !inode)
+		return 0;
+	d = (struct dentry *)q->leaf;
+	parent = PEEK(d, d_parent);
+	return parent != d && (__u64)PEEK(parent, d_inode) == *inode && keeps(parent);
+}
+
+/* Verdict by what is known of the directory above the one that q->leaf is in; UNKNOWN: it
+ * does not tell. */
+__noinline int file_near(struct subject *s, struct policy *p, struct query *q, struct directory *up)
+{
+	struct control *c = get_control();
+	struct dentry *d, *above;
+	__u32 slot, state, word, levels, seq = rename_count();
+	__u64 parent, generation;
+	int first, last;
+	void *inner;
+
+	if (!s || !p || !q || !up || !c || (seq & 1) || q->chardev)
+		return UNKNOWN;
+	generation = ONCE(c->generation);
+	d = (struct dentry *)q->leaf;
+	if (!named(d))
+		return UNKNOWN;
+	d = PEEK(d, d_parent);
+	above = PEEK(d, d_parent);
+	if (above == d || (__u64)d == q->leaf)
+		return UNKNOWN;
+	levels = recall(up, p, (__u64)above, rename_stamp(seq), generation, &state, &word);
+	if (!levels || levels + 1 >= MAX_LEVELS)
+		return UNKNOWN;
+	parent = (__u64)d;
+	first = last = state;
+	if (!(word & ACCESS_SETTLED)) {
+		first = file_name(&s->walk, p, &parent, 1, state);
+		if (first < 0)
+			return UNKNOWN;
+		last = file_name(&s->walk, p, &q->leaf, 0, first);
+		if (last < 0)
+			return UNKNOWN;
+	}
+	if (rename_count() != seq)
+		return UNKNOWN;
+	note(q, (__u64)first << FOUND_ABOVE | 1UL << FOUND_SLASH | (levels + 1UL) << FOUND_LEVELS,
+	     rename_stamp(seq), generation);
 	q->located = 0;
-	bpf_loop(WALK_TRIES, locate_one, &l, 0);
-	return l.state;
+	slot = p->slot;
+	inner = bpf_map_lookup_elem(&tables, &slot);
+	return inner ? accept(p, q, inner, last) : UNKNOWN;
 }
 
 /* Verdict for the file whose dentry is q->leaf. Global: verified once, not per role. */
 __noinline int file_verdict(struct subject *s, struct policy *p, struct query *q)
 {
-	__u32 slot, *known;
+	struct locate l = { .query = q, .states = -1 };
+	__u32 slot, *known, levels;
 	void *inner;
-	int state;
 
 	if (!s || !p || !q)
 		return 0;
@@ -484,8 +746,96 @@ __noinline int file_verdict(struct subject *s, struct policy *p, struct query *q
 		if (known)
 			return accept(p, q, inner, *known);
 	}
-	state = file_state(&s->walk, p, q);
-	return state < 0 ? 0 : accept(p, q, inner, state);
+	l.walk = &s->walk;
+	l.policy = p;
+	if (file_state_of(&l) < 0)
+		return 0;
+	levels = s->walk.levels;
+	if (levels)
+		note(q, (levels > 1 ? l.states : (__u32)l.states) | (__u64)levels << FOUND_LEVELS,
+		     l.renames, l.generation);
+	return accept(p, q, inner, l.states & 0xffff);
+}
+
+/* Verdict by what is known of the directories above a dentry that the hook holds. Typed
+ * pointers keep this from being global, and stack from being part of its callers. */
+static __noinline int file_recall(struct subject *s, struct policy *p, struct query *q,
+				  struct dentry *dentry)
+{
+	struct directory *dir;
+	int verdict;
+
+	dir = bpf_inode_storage_get(&directories, dentry->d_parent->d_inode, 0, 0);
+	if (dir) {
+		verdict = file_known(s, p, q, dir);
+		if (verdict != UNKNOWN)
+			return verdict;
+	}
+	dir = bpf_inode_storage_get(&directories, dentry->d_parent->d_parent->d_inode, 0, 0);
+	return dir ? file_near(s, p, q, dir) : UNKNOWN;
+}
+
+static __always_inline struct directory *room_of(struct inode *inode, __u32 seq)
+{
+	struct directory *dir = bpf_inode_storage_get(&directories, inode, 0, 0);
+
+	if (dir)
+		return dir;
+	dir = bpf_inode_storage_get(&directories, inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (rename_count() == seq)
+		return dir;
+	bpf_inode_storage_delete(&directories, inode);
+	return NULL;
+}
+
+/*
+ * Keeps what a verdict found out. An inode that nobody holds any more must not get room for
+ * it, which would outlive it: the dentry holds its directory, and that the one above, as long
+ * as nothing is renamed.
+ */
+static __noinline int file_keep(struct subject *s, struct policy *p, struct query *q,
+				struct dentry *dentry)
+{
+	__u32 seq = q->to >> 32;
+	struct directory *dir;
+	struct inode *inode;
+	__u64 address;
+
+	if (rename_count() != seq)
+		return 0;
+	inode = dentry->d_parent->d_inode;
+	address = (__u64)inode;
+	if (!file_keeps(q, &address))
+		return 0;
+	dir = room_of(inode, seq);
+	if (dir)
+		file_learn(s, p, q, dir, 0);
+	if (!((q->from >> FOUND_TWO) & 0xffff))
+		return 0;
+	dir = room_of(dentry->d_parent->d_parent->d_inode, seq);
+	if (dir)
+		file_learn(s, p, q, dir, 1);
+	return 0;
+}
+
+/* file_verdict(), by what is known, and for the next time. */
+static __always_inline int file_verdict_in(struct subject *s, struct policy *p, struct query *q,
+					   struct dentry *dentry)
+{
+	int verdict = UNKNOWN;
+
+	if (!p->file_states || q->pathless)
+		return file_flags(p, q);
+	q->to = 0;
+	if (!&rename_lock)
+		dentry = NULL;
+	if (dentry)
+		verdict = file_recall(s, p, q, dentry);
+	if (verdict == UNKNOWN)
+		verdict = file_verdict(s, p, q);
+	if (dentry && q->to)
+		file_keep(s, p, q, dentry);
+	return verdict;
 }
 
 struct path_copy {
@@ -547,16 +897,30 @@ __noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 loca
 	return 0;
 }
 
-/* Judge a dentry for the first `depth` roles of the list. */
-static __always_inline int file_decide(struct subject *s, __u32 depth, struct query *q,
-				       struct dentry *dentry)
+static __always_inline void file_asked(struct query *q, struct dentry *dentry)
 {
 	struct inode *inode = PEEK(dentry, d_inode);
 
 	q->leaf = (__u64)dentry;
 	if (inode && (PEEK(inode, i_mode) & S_IFMT) == S_IFCHR)
 		q->chardev = PEEK(inode, i_rdev);
+}
+
+/* Judge a dentry for the first `depth` roles of the list. */
+static __always_inline int file_decide(struct subject *s, __u32 depth, struct query *q,
+				       struct dentry *dentry)
+{
+	file_asked(q, dentry);
 	return decide(s, depth, q, file_verdict, EACCES);
+}
+
+/* The same, by what is known of its directory: for a dentry that the hook holds, and whose
+ * type the verifier trusts; NULL: there is none such. */
+static __always_inline int file_decide_in(struct subject *s, __u32 depth, struct query *q,
+					  struct dentry *dentry, struct dentry *held)
+{
+	file_asked(q, dentry);
+	return decide_each(s, depth, q, NULL, file_verdict_in, held, EACCES);
 }
 
 /* Kernel-internal files (pipes, sockets, memfd, anonymous inodes, namespaces) have no path. */
@@ -593,6 +957,20 @@ static __always_inline int stacked(void)
 	struct task_struct *t = bpf_get_current_task_btf();
 
 	return borrowed_creds() && !t->io_uring && !(t->flags & PF_IO_WORKER);
+}
+
+/*
+ * A file's dentry from the path walk that opens it: since 6.18 the verifier does not trust
+ * what it reads of a file's path, which became a union. NULL: opened otherwise.
+ */
+static __always_inline struct dentry *opened(struct dentry *dentry)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct dentry *held = t->nameidata->path.dentry;
+	__u64 address = (__u64)held;
+
+	opaque(address); /* or the one that it equals is taken */
+	return address == (__u64)dentry ? held : NULL;
 }
 
 SEC("lsm/file_open")
@@ -645,10 +1023,10 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	}
 	if (file->f_flags & O_TMPFILE_FLAG) {
 		/* Nameless until it is linked: judged as a change of its directory. */
-		dentry = dentry->d_parent;
 		q.access |= ACCESS_WRITE;
+		return file_decide(s, depth, &q, dentry->d_parent);
 	}
-	return file_decide(s, depth, &q, dentry);
+	return file_decide_in(s, depth, &q, dentry, opened(dentry));
 }
 
 static __always_inline int judge_change(struct subject *s, struct query *q, struct dentry *dentry,
@@ -658,7 +1036,7 @@ static __always_inline int judge_change(struct subject *s, struct query *q, stru
 		return 0;
 	q->op = op;
 	q->access = ACCESS_WRITE;
-	return file_decide(s, s->depth, q, dentry);
+	return file_decide_in(s, s->depth, q, dentry, dentry);
 }
 
 /* A change of what is at a dentry's name, or of the name itself. What is self-protection's

@@ -38,6 +38,7 @@ const (
 	JailAccessACCESS_MAP     JailAccess = 8
 	JailAccessACCESS_ANY     JailAccess = 15
 	JailAccessACCESS_MATCHED JailAccess = 16
+	JailAccessACCESS_SETTLED JailAccess = 32
 )
 
 type JailCgroupKey struct {
@@ -70,6 +71,21 @@ const (
 	JailCounterCOUNT_WOULD_DENY JailCounter = 6
 	JailCounterCOUNTERS         JailCounter = 7
 )
+
+type JailDirectory struct {
+	_     structs.HostLayout
+	Known [4]struct {
+		_          structs.HostLayout
+		Policy     uint64
+		Dentry     uint64
+		Renames    uint64
+		Generation uint64
+		Turn       uint32
+		State      uint32
+		Word       uint32
+		Levels     uint32
+	}
+}
 
 type JailDomain struct {
 	_     structs.HostLayout
@@ -715,6 +731,7 @@ const (
 	JailMapControlBlock       = "control_block"
 	JailMapCounters           = "counters"
 	JailMapDenials            = "denials"
+	JailMapDirectories        = "directories"
 	JailMapDomains            = "domains"
 	JailMapEntrants           = "entrants"
 	JailMapEvents             = "events"
@@ -1007,6 +1024,7 @@ type JailMapSpecs struct {
 	ControlBlock       *ebpf.MapSpec `ebpf:"control_block"`
 	Counters           *ebpf.MapSpec `ebpf:"counters"`
 	Denials            *ebpf.MapSpec `ebpf:"denials"`
+	Directories        *ebpf.MapSpec `ebpf:"directories"`
 	Domains            *ebpf.MapSpec `ebpf:"domains"`
 	Entrants           *ebpf.MapSpec `ebpf:"entrants"`
 	Events             *ebpf.MapSpec `ebpf:"events"`
@@ -1069,6 +1087,7 @@ type JailMaps struct {
 	ControlBlock       *ebpf.Map `ebpf:"control_block"`
 	Counters           *ebpf.Map `ebpf:"counters"`
 	Denials            *ebpf.Map `ebpf:"denials"`
+	Directories        *ebpf.Map `ebpf:"directories"`
 	Domains            *ebpf.Map `ebpf:"domains"`
 	Entrants           *ebpf.Map `ebpf:"entrants"`
 	Events             *ebpf.Map `ebpf:"events"`
@@ -1101,6 +1120,7 @@ func (m *JailMaps) Close() error {
 		m.ControlBlock,
 		m.Counters,
 		m.Denials,
+		m.Directories,
 		m.Domains,
 		m.Entrants,
 		m.Events,

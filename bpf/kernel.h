@@ -47,6 +47,7 @@ enum {
 	S_IFREG = 0100000,
 	S_CASEFOLD = 1 << 15,	    /* inode->i_flags */
 	DCACHE_OP_COMPARE = 1 << 1, /* dentry->d_flags */
+	DCACHE_OP_REVALIDATE = 1 << 2,
 	ATTR_TIMES_SET = 1 << 16,
 	ATTR_TOUCH = 1 << 17,
 	PF_IO_WORKER = 0x10,
@@ -300,8 +301,10 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 struct io_uring_task;
+struct nameidata;
 
 struct task_struct {
+	struct nameidata *nameidata;
 	struct bpf_local_storage *bpf_storage;
 	const struct cred *real_cred;
 	const struct cred *cred;
@@ -386,6 +389,10 @@ struct mount {
 struct path {
 	struct vfsmount *mnt;
 	struct dentry *dentry;
+};
+
+struct nameidata {
+	struct path path;
 };
 
 struct file {

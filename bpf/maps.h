@@ -146,6 +146,15 @@ struct {
 	__type(value, __u32);
 } starts SEC(".maps");
 
+/* Directory -> the states of policies after its path. Written by the programs that judge
+ * what is in it; ends with its inode. */
+struct {
+	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct directory);
+} directories SEC(".maps");
+
 /* UNIX socket made by a subject -> whose it is. Made with the socket, ends with it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

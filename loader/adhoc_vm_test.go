@@ -63,6 +63,8 @@ func adHocChild(mode string) error {
 	switch mode {
 	case "opener":
 		return opener()
+	case "asked":
+		return asked()
 	case "armer":
 		return armer()
 	case "nice":
@@ -111,6 +113,10 @@ func adHocChild(mode string) error {
 		return enter(a.IDs[0], "", "/attacks", "E00_sleep")
 	case "reload A", "reload B":
 		return k.InstallRoles(reloadRoles(mode))
+	case "ask":
+		return enterAll([]uint32{170}, "asked", "/proc/self/exe")
+	case "ask both":
+		return enterAll([]uint32{170, 171}, "asked", "/proc/self/exe")
 	case "enter":
 		return enter(150, "opener", "/proc/self/exe")
 	}
@@ -118,8 +124,12 @@ func adHocChild(mode string) error {
 }
 
 func enter(role uint32, mode string, argv ...string) error {
+	return enterAll([]uint32{role}, mode, argv...)
+}
+
+func enterAll(roles []uint32, mode string, argv ...string) error {
 	runtime.LockOSThread()
-	if err := Arm([]uint32{role}, 0); err != nil {
+	if err := Arm(roles, 0); err != nil {
 		return err
 	}
 	return syscall.Exec(argv[0], argv, []string{childEnv + "=" + mode})

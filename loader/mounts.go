@@ -318,24 +318,53 @@ func (k *Kernel) refreshStarts(table mountTable) error {
 	if err := it.Err(); err != nil {
 		return err
 	}
-	if err := deleteKeys(starts, gone); err != nil {
-		return err
-	}
+	var fresh []profiles.Start
+	var of []uint64
 	for _, m := range list {
-		fresh := make([]profiles.Start, 0, len(whole))
 		for _, mount := range whole {
 			s := profiles.Start{
 				Kind: m.kind, Value: device(mount), State: m.policy.Walk(profiles.RootState, mount.Mountpoint),
 			}
 			// What stays is not written again: see putEntry.
 			if state, ok := held[startKey(m.id, s)]; !ok || state != s.State {
-				fresh = append(fresh, s)
+				fresh, of = append(fresh, s), append(of, m.id)
 			}
 		}
-		if err := k.putStarts(m.id, fresh); err != nil {
+	}
+	s, err := k.share()
+	if err != nil {
+		return err
+	}
+	if len(gone)+len(fresh) == 0 && atomic.LoadUint64(&s.control.Generation)&1 == 0 {
+		return nil
+	}
+	return k.changeStarts(func() error {
+		if err := deleteKeys(starts, gone); err != nil {
 			return err
 		}
+		for i, s := range fresh {
+			if err := k.putStarts(of[i], []profiles.Start{s}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// changeStarts changes start states of policies that roles point at. What programs know of
+// directories ends with it: while the count is odd they keep nothing and go by nothing kept. A
+// change that was interrupted leaves it so until the next one has ended.
+func (k *Kernel) changeStarts(change func() error) error {
+	s, err := k.share()
+	if err != nil {
+		return err
 	}
+	count := atomic.LoadUint64(&s.control.Generation) | 1
+	atomic.StoreUint64(&s.control.Generation, count)
+	if err := change(); err != nil {
+		return err
+	}
+	atomic.StoreUint64(&s.control.Generation, count+1)
 	return nil
 }
 

@@ -354,7 +354,10 @@ func (p *Policy) compileFiles(env *Env, t *tables) error {
 		t.bytes = binary.LittleEndian.AppendUint16(t.bytes, uint16(to))
 	}
 	p.FileAcceptAt = t.reserve(4)
-	for _, word := range g.accept {
+	for s, word := range g.accept {
+		if g.settled(int32(s)) {
+			word |= uint32(Settled)
+		}
 		t.word(word)
 	}
 	p.FileBeneathAt = t.reserve(2 * len(accessKinds))
@@ -459,6 +462,16 @@ func (g *graph) states() int { return len(g.accept) }
 // cell is where the successor of a state by a byte is.
 func (g *graph) cell(state int32, c byte) *int32 {
 	return &g.next[int(state)*g.size()+int(g.class[c])]
+}
+
+// settled tells whether no byte leads out of a state: the verdict is then that of
+// everything beneath. State 0 has none.
+func (g *graph) settled(state int32) bool {
+	if state == 0 {
+		return false
+	}
+	row := g.next[int(state)*g.size():][:g.size()]
+	return !slices.ContainsFunc(row, func(to int32) bool { return to != state })
 }
 
 // after gives the state after a canonical path.

@@ -38,7 +38,7 @@ func (p *Policy) Accept(state uint32) (access Access, rule uint32, matched bool)
 	case Access(word)&Matched == 0:
 		return p.defaultAccess(), 0, false
 	}
-	return Access(word) &^ Matched, word >> 8, true
+	return Access(word) &^ (Matched | Settled), word >> 8, true
 }
 
 // EvalPath gives the access to a canonical path, as Match does, from the tables.

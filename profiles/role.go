@@ -104,6 +104,8 @@ const (
 
 	// Matched is set in a table where a rule decided; without it the flags do.
 	Matched
+	// Settled is set in a table of files where no byte leads out of the state.
+	Settled
 )
 
 var accessLetters = []struct {
