@@ -28,7 +28,7 @@ test-vm: dist/jail dist/attacks ## the enforcing suites, KERNELS="6.1 6.12 6.18 
 attack: dist/jail dist/attacks ## one row per attack and kernel; fails where a control fails
 	scripts/run-tests attack $(KERNELS)
 
-test-initramfs: dist/jail ## real images of mkinitramfs and dracut have the hook where it belongs; as root
+test-initramfs: dist/jail dist/attacks ## real images of mkinitramfs and dracut load jail before the root is switched; as root
 	scripts/check-initramfs
 
 try: ## the main job on a real nginx: in a VM, or on this machine with NATIVE=1

@@ -30,6 +30,7 @@ type guestConfig struct {
 	Systemd bool // and let systemd run there
 	// Initramfs: run scriptPath before the switch.
 	Initramfs bool
+	Image     bool // let the initramfs that came along switch
 	Out       bool // send outPath at the end
 	Shell     bool // on the console, with job control
 	Term      string
@@ -53,6 +54,8 @@ const (
 	overlayPath = "/overlay"    // goes onto the root file system
 	workPath    = "/vm"         // working folder of the command, and where it is
 	outPath     = "/vm/out"     // comes back to the host with -out
+	diskPath    = "/dev/vda"    // has the root file system
+	rootPath    = "/newroot"    // where it is before the switch
 )
 
 // Ports of the virtio serial device.
@@ -101,6 +104,9 @@ func guestBoot() error {
 	}
 	if err := loadModules(); err != nil {
 		return err
+	}
+	if config.Image {
+		return startImage()
 	}
 	if config.Root {
 		if err := switchRoot(config.Initramfs); err != nil {
@@ -200,25 +206,53 @@ func loadModule(path string) error {
 	return nil
 }
 
-// switchRoot makes the disk the root, after copying the overlay onto it and freeing the initramfs.
-func switchRoot(initramfs bool) error {
-	const disk, root = "/dev/vda", "/newroot"
-	if err := os.Mkdir(root, 0o755); err != nil {
+// mountRoot mounts the disk at rootPath, copies the overlay onto it and frees the initramfs.
+func mountRoot() error {
+	if err := os.Mkdir(rootPath, 0o755); err != nil {
 		return err
 	}
-	if err := waitFor(disk); err != nil {
+	if err := waitFor(diskPath); err != nil {
 		return err
 	}
-	if err := syscall.Mount(disk, root, "ext4", 0, ""); err != nil {
-		return fmt.Errorf("mount %s: %w", disk, err)
+	if err := syscall.Mount(diskPath, rootPath, "ext4", 0, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", diskPath, err)
 	}
-	if err := copyTree(overlayPath, root); err != nil {
+	if err := copyTree(overlayPath, rootPath); err != nil {
 		return err
 	}
 	for _, dir := range []string{overlayPath, modulesPath} {
 		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// startImage readies the disk and becomes the /init of the initramfs that came along, which
+// finds the machine as the kernel left it, but for loaded modules.
+func startImage() error {
+	if err := mountRoot(); err != nil {
+		return err
+	}
+	if err := writeUnit(rootPath + "/etc/systemd/system"); err != nil {
+		return err
+	}
+	for _, dir := range []string{rootPath, "/dev", "/proc", "/sys"} {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			return fmt.Errorf("unmount %s: %w", dir, err)
+		}
+	}
+	if err := os.Remove(rootPath); err != nil {
+		return err
+	}
+	return fmt.Errorf("exec /init: %w", syscall.Exec("/init", []string{"/init"}, []string{"HOME=/", "TERM=linux"}))
+}
+
+// switchRoot makes the disk the root.
+func switchRoot(initramfs bool) error {
+	const root = rootPath
+	if err := mountRoot(); err != nil {
+		return err
 	}
 	moved := []string{"/dev", "/proc", "/sys"}
 	if initramfs {
@@ -343,8 +377,8 @@ func ioctl(fd, request uintptr, arg unsafe.Pointer) error {
 	return nil
 }
 
-// startSystemd replaces process 1 by systemd, which starts this program again as a unit.
-func startSystemd() error {
+// writeUnit writes the unit that is the command, for a systemd that has not started yet.
+func writeUnit(dir string) error {
 	const unit = `[Unit]
 Description=The command of this virtual machine
 [Service]
@@ -354,14 +388,18 @@ StandardError=tty
 TTYPath=/dev/console
 IgnoreSIGPIPE=no
 `
-	const dir = "/run/systemd/system"
 	if err := os.MkdirAll(dir+"/multi-user.target.wants", 0o755); err != nil {
 		return err
 	}
 	if err := os.WriteFile(dir+"/vm.service", []byte(unit), 0o644); err != nil {
 		return err
 	}
-	if err := os.Symlink("../vm.service", dir+"/multi-user.target.wants/vm.service"); err != nil {
+	return os.Symlink("../vm.service", dir+"/multi-user.target.wants/vm.service")
+}
+
+// startSystemd replaces process 1 by systemd, which starts this program again as a unit.
+func startSystemd() error {
+	if err := writeUnit("/run/systemd/system"); err != nil {
 		return err
 	}
 	return fmt.Errorf("exec /sbin/init: %w", syscall.Exec("/sbin/init", []string{"/sbin/init"}, []string{"TERM=dumb"}))

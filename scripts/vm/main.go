@@ -142,6 +142,7 @@ func parseOptions(specs []kernelSpec, name string, args []string) (options, erro
 	flags.BoolVar(&o.root, "root", false, "run in a Debian root file system instead of busybox's")
 	flags.BoolVar(&o.systemd, "systemd", false, "boot systemd there first (means -root)")
 	flags.StringVar(&o.initramfs, "initramfs", "", "run the host's script `FILE` before the root is switched, as an initramfs does (means -root)")
+	flags.StringVar(&o.image, "image", "", "boot the initramfs image `FILE` of a distribution, which switches to the root (means -systemd)")
 	flags.BoolVar(&o.in, "in", false, "CMD is in the guest: a path, or a name looked up in PATH")
 	flags.Func("file", "copy a file or folder into the guest: `HOST=GUEST`; may be repeated", func(s string) error {
 		host, guest, ok := strings.Cut(s, "=")
@@ -173,6 +174,7 @@ func parseOptions(specs []kernelSpec, name string, args []string) (options, erro
 	}
 	o.cmd = flags.Args()
 	o.modules = strings.FieldsFunc(modules, func(r rune) bool { return r == ',' })
+	o.systemd = o.systemd || o.image != ""
 	o.root = o.root || o.systemd || o.initramfs != ""
 	if o.icount {
 		o.cpus = 1
@@ -188,6 +190,9 @@ func parseOptions(specs []kernelSpec, name string, args []string) (options, erro
 	}
 	if len(o.cmd) == 0 {
 		return options{}, usageError{errors.New("no CMD to run")}
+	}
+	if o.image != "" && o.initramfs != "" {
+		return options{}, usageError{errors.New("-image and -initramfs exclude one another: an image has scripts of its own")}
 	}
 	var err error
 	if o.kernel, err = findKernel(specs, kernelName); err != nil {

@@ -26,20 +26,22 @@ type options struct {
 	shell   bool
 	// initramfs is a script that runs before the root is switched.
 	initramfs string
-	in        bool       // the command is in the guest already
-	files     []hostFile // to be copied into the guest
-	env       []string   // K=V
-	modules   []string
-	append    string // to the kernel's command line
-	lsm       string
-	mem       int
-	cpus      int
-	cpu       string // QEMU's model
-	icount    bool
-	timeout   time.Duration // 0 for none
-	out       string        // folder on the host for the guest's outPath
-	verbose   bool
-	cmd       []string
+	// image is an initramfs of a distribution: process 1 hands over to it.
+	image   string
+	in      bool       // the command is in the guest already
+	files   []hostFile // to be copied into the guest
+	env     []string   // K=V
+	modules []string
+	append  string // to the kernel's command line
+	lsm     string
+	mem     int
+	cpus    int
+	cpu     string // QEMU's model
+	icount  bool
+	timeout time.Duration // 0 for none
+	out     string        // folder on the host for the guest's outPath
+	verbose bool
+	cmd     []string
 }
 
 type hostFile struct{ host, guest string }
@@ -244,6 +246,9 @@ func commandLine(o options) string {
 	if o.systemd {
 		line += " systemd.show_status=no"
 	}
+	if o.image != "" {
+		line += " rdinit=" + initPath + " root=" + diskPath + " rootfstype=ext4 rw"
+	}
 	if o.append != "" {
 		line += " " + o.append
 	}
@@ -264,11 +269,25 @@ func writeInitramfs(file string, t tools, k kernel, o options) error {
 	if err := w.close(); err != nil {
 		return err
 	}
+	if o.image != "" { // the kernel unpacks one archive after the other
+		image, err := os.Open(o.image)
+		if err != nil {
+			return err
+		}
+		defer image.Close()
+		if _, err := io.Copy(f, image); err != nil {
+			return err
+		}
+	}
 	return f.Close()
 }
 
 func fillInitramfs(w *cpioWriter, t tools, k kernel, o options) error {
-	if err := addSelf(w, "init"); err != nil {
+	self := "init"
+	if o.image != "" {
+		self = initPath // it has an /init
+	}
+	if err := addSelf(w, self); err != nil {
 		return err
 	}
 
@@ -292,7 +311,7 @@ func fillInitramfs(w *cpioWriter, t tools, k kernel, o options) error {
 
 	config := guestConfig{
 		Cmd: o.cmd, Env: o.env, Root: o.root, Systemd: o.systemd,
-		Out: o.out != "", Shell: o.shell, Initramfs: o.initramfs != "",
+		Out: o.out != "", Shell: o.shell, Initramfs: o.initramfs != "", Image: o.image != "",
 	}
 	if o.shell {
 		config.Term, config.Size = os.Getenv("TERM"), terminalSize()
@@ -337,7 +356,7 @@ func fillInitramfs(w *cpioWriter, t tools, k kernel, o options) error {
 			return err
 		}
 	}
-	if o.root && o.initramfs == "" {
+	if o.image != "" || o.root && o.initramfs == "" {
 		return nil
 	}
 	return fillBusybox(w, t)
