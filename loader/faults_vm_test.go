@@ -240,3 +240,53 @@ func TestClockJumpsLetNobodyGo(t *testing.T) {
 	set(begun.Round(0).Add(time.Since(begun)))
 	finish(t, cmd, stdin, stdout)
 }
+
+// TestStoppedMachineLetsNobodyGo: the whole machine stands still for seconds, as when its host
+// is suspended, while a jailed process opens files and a load of roles is under way.
+func TestStoppedMachineLetsNobodyGo(t *testing.T) {
+	k := testKernel(t)
+	if err := k.InstallRoles(reloadRoles("reload A")); err != nil {
+		t.Fatal(err)
+	}
+	cmd, stdin, stdout := startChild(t, "enter")
+	waitSubjects(t, k, 1)
+	port, err := os.OpenFile("/dev/vport0p4", os.O_WRONLY, 0) // see scripts/vm
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	for i := range 2 {
+		stood := make(chan bool)
+		go func() {
+			for begun, last := time.Now(), time.Now(); time.Since(begun) < time.Minute; last = time.Now() {
+				time.Sleep(10 * time.Millisecond)
+				if time.Since(last) > 4*time.Second {
+					close(stood)
+					return
+				}
+			}
+			t.Error("the machine did not stand still")
+			close(stood)
+		}()
+		if _, err := port.Write([]byte{'p'}); err != nil {
+			t.Fatal(err)
+		}
+		for loading := true; loading; {
+			if err := k.InstallRoles(reloadRoles([]string{"reload B", "reload A"}[i])); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-stood:
+				loading = false
+			default:
+			}
+		}
+		if err := k.selfTest(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if s, err := k.Status(); err != nil || !s.Whole {
+			t.Errorf("%+v, %v", s, err)
+		}
+	}
+	finish(t, cmd, stdin, stdout)
+}

@@ -44,7 +44,7 @@ enum {
 	WARMUP = 20, /* before them, unmeasured */
 	STARTS = 21, /* repetitions of a start-up */
 	WHOLES = 3,  /* repetitions of a whole command */
-	TREE_FILES = 20000,
+	TREE_FILES = 100000,
 	TREE_WIDTH = 100,  /* files in a directory */
 	FIRST_PORT = 7001, /* of the ten that bench.toml opens */
 	PORTS = 10,

@@ -63,6 +63,7 @@ const (
 	portOutput = 1
 	portResult = 2
 	portOut    = 3
+	portPause  = 4 // each byte stops the machine for pauseTime
 )
 
 // Exit statuses of commands that cannot run, as in a shell.

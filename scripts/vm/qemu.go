@@ -71,6 +71,7 @@ type machine struct {
 	disk                    string // "" for none; never written
 	console                 string // file; "" for the terminal
 	output, result, out     string // files
+	pause                   string // the same
 	mem, cpus               int
 	cpu                     string
 	icount                  bool
@@ -98,7 +99,7 @@ func (m machine) args() []string {
 	for _, port := range []struct {
 		n    int
 		file string
-	}{{portOutput, m.output}, {portResult, m.result}, {portOut, m.out}} {
+	}{{portOutput, m.output}, {portResult, m.result}, {portOut, m.out}, {portPause, m.pause}} {
 		args = append(args,
 			"-chardev", fmt.Sprintf("file,id=port%d,path=%s", port.n, escape(port.file)),
 			"-device", fmt.Sprintf("virtserialport,chardev=port%d,nr=%d", port.n, port.n))

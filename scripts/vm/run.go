@@ -51,7 +51,10 @@ type errGuestLost struct{ why string }
 
 func (e errGuestLost) Error() string { return "guest lost: " + e.why }
 
-const pollInterval = 10 * time.Millisecond
+const (
+	pollInterval = 10 * time.Millisecond
+	pauseTime    = 5 * time.Second
+)
 
 // run boots a machine, runs the command in it and returns its exit status.
 func run(ctx context.Context, c cache, o options) (status int, err error) {
@@ -82,7 +85,8 @@ func run(ctx context.Context, c cache, o options) (status int, err error) {
 	m := machine{
 		kernel: k.image(), initrd: file("initrd"), cmdline: commandLine(o), disk: disk,
 		console: file("console"), output: file("output"), result: file("result"), out: file("out.zip"),
-		mem: o.mem, cpus: o.cpus, cpu: o.cpu, icount: o.icount,
+		pause: file("pause"),
+		mem:   o.mem, cpus: o.cpus, cpu: o.cpu, icount: o.icount,
 	}
 	if o.shell {
 		m.console = ""
@@ -143,6 +147,7 @@ func boot(ctx context.Context, o options, tmp string, qemu []string, m machine) 
 	console := &tail{path: m.console, w: &consoleWriter{w: os.Stderr}}
 	var line bytes.Buffer
 	result := &tail{path: m.result, w: &line}
+	pauses := &tail{path: m.pause, w: pauser{cmd.Process}}
 	for running := true; running; {
 		var waitErr error
 		select {
@@ -151,7 +156,7 @@ func boot(ctx context.Context, o options, tmp string, qemu []string, m machine) 
 		case <-time.After(pollInterval):
 		}
 		// The guest writes its result last: read it first.
-		for _, t := range []*tail{result, console, output} {
+		for _, t := range []*tail{result, console, output, pauses} {
 			if err := t.copy(); err != nil {
 				_ = cmd.Cancel()
 				<-ended
@@ -183,6 +188,22 @@ func whyLost(ctx context.Context, waitErr error, console *tail, messages string)
 		return errGuestLost{"its kernel panicked (see the messages above)"}
 	}
 	return errGuestLost{"it ended before the command did (power-off, reboot or triple fault)"}
+}
+
+// pauser stops the machine for a while for each byte, as when its host is suspended.
+type pauser struct{ qemu *os.Process }
+
+func (p pauser) Write(bytes []byte) (int, error) {
+	for range bytes {
+		if err := p.qemu.Signal(syscall.SIGSTOP); err != nil {
+			return 0, err
+		}
+		time.Sleep(pauseTime)
+		if err := p.qemu.Signal(syscall.SIGCONT); err != nil {
+			return 0, err
+		}
+	}
+	return len(bytes), nil
 }
 
 // tail copies what is appended to a file.
