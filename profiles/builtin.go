@@ -3,6 +3,7 @@ package profiles
 import (
 	"embed"
 	"io/fs"
+	"sync"
 )
 
 // The built-in roles and rule sets, one to a file. A file that is put here is found.
@@ -10,9 +11,8 @@ import (
 //go:embed builtin/*.toml
 var builtinFiles embed.FS
 
-var builtin = readBuiltin()
-
-func readBuiltin() *Profile {
+// Parsed when they are first asked for: many commands need none.
+var builtin = sync.OnceValue(func() *Profile {
 	var (
 		errs ErrorList
 		all  = &Profile{File: "builtin"}
@@ -40,4 +40,4 @@ func readBuiltin() *Profile {
 		s.Builtin = true
 	}
 	return all
-}
+})

@@ -392,7 +392,7 @@ func TestRenderingShowsIncludedSets(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(example))
-	for _, r := range builtin.Roles {
+	for _, r := range builtin().Roles {
 		f.Add([]byte(r.Source))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -27,8 +27,8 @@ func NewSet(list ...*Profile) (*Set, error) {
 	var errs ErrorList
 	checkIdentity(s.roles, &errs)
 	checkNames(s.ruleSets, &errs)
-	s.ruleSets = append(slices.Clone(builtin.RuleSets), s.ruleSets...)
-	for _, r := range builtin.Roles {
+	s.ruleSets = append(slices.Clone(builtin().RuleSets), s.ruleSets...)
+	for _, r := range builtin().Roles {
 		s.roles = append(s.roles, r.Clone())
 	}
 	for _, r := range s.roles {
@@ -129,7 +129,7 @@ func (s *Set) RuleSet(name string) (*RuleSet, bool) {
 // another. Names that differ only in case are too easily mistaken for one another.
 func checkIdentity(roles []*Role, errs *ErrorList) {
 	ids, names := make(map[uint32]*Role), make(map[string]*Role)
-	for _, r := range builtin.Roles {
+	for _, r := range builtin().Roles {
 		names[strings.ToLower(r.Name)] = r
 	}
 	for _, r := range roles {
@@ -154,7 +154,7 @@ func checkIdentity(roles []*Role, errs *ErrorList) {
 // checkNames does the same for rule sets.
 func checkNames(sets []*RuleSet, errs *ErrorList) {
 	names := make(map[string]*RuleSet)
-	for _, s := range builtin.RuleSets {
+	for _, s := range builtin().RuleSets {
 		names[strings.ToLower(s.Name)] = s
 	}
 	for _, s := range sets {
