@@ -164,7 +164,7 @@ func parseOptions(specs []kernelSpec, name string, args []string) (options, erro
 	flags.StringVar(&o.lsm, "lsm", "lockdown,capability,landlock,yama,apparmor,bpf", "the kernel's `LIST` of security modules")
 	flags.IntVar(&o.mem, "mem", 1500, "memory in `MB`")
 	flags.IntVar(&o.cpus, "cpus", 2, "`number` of processors")
-	flags.StringVar(&o.cpu, "cpu", "max", "QEMU's `MODEL` of processor, such as max,cx16=off")
+	flags.StringVar(&o.cpu, "cpu", "", "QEMU's `MODEL` of processor, such as max,cx16=off; default: max without what is slow to emulate")
 	flags.BoolVar(&o.icount, "icount", false, "count instructions: one is one nanosecond of guest time (means -cpus 1)")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "end the guest after `DURATION`; 0 for never (shell: ignored)")
 	flags.StringVar(&o.out, "out", "", "copy what CMD leaves in "+outPath+" to this `FOLDER` of the host")
@@ -178,6 +178,9 @@ func parseOptions(specs []kernelSpec, name string, args []string) (options, erro
 	o.root = o.root || o.systemd || o.initramfs != ""
 	if o.icount {
 		o.cpus = 1
+	}
+	if o.cpu == "" {
+		o.cpu = processor(o.icount)
 	}
 	if name == "shell" {
 		o.shell, o.timeout = true, 0
