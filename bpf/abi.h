@@ -239,6 +239,7 @@ struct member {
 enum member_flag {
 	MEMBER_PERMISSIVE = 1 << 0, /* entered with --permissive: reported, not refused */
 	MEMBER_FRESH = 1 << 1,	    /* entered by a control group, not by an exec: it has one */
+	MEMBER_WHOLE = 1 << 2,	    /* of a process's first thread: all others have it as well */
 };
 
 /* What the tables of executables and control groups say of one of them. */
@@ -388,7 +389,7 @@ struct subject {
 	__u32 flags;  /* enum subject_flag */
 	__u32 staged_flags;
 	__u32 claimed; /* 1: somebody writes above the list; see claim() */
-	__u32 late;    /* 1: moved into a listed control group while an exec was under way */
+	__u32 moves;   /* moves_now() when the list had all that is of the whole process */
 	struct member list[8];
 	struct latest latest;
 	struct walk walk;

@@ -98,7 +98,9 @@ static __always_inline int acting_first(void)
 	return !c || (c->instance & INSTANCE_MASK) == instance;
 }
 
-extern void bpf_rcu_read_lock __ksym __weak; /* of 6.2, too */
+/* 6.2 */
+extern void bpf_rcu_read_lock(void) __ksym __weak;
+extern void bpf_rcu_read_unlock(void) __ksym __weak;
 
 /*
  * Before 6.2 a look-up in task storage also fails while any other use of it is under
@@ -115,7 +117,7 @@ static __always_inline void *find_entry(struct task_struct *task, __u32 map_id)
 	struct bpf_local_storage *storage = task->bpf_storage;
 	struct hlist_node *node;
 
-	if (&bpf_rcu_read_lock || !storage)
+	if (bpf_rcu_read_lock || !storage)
 		return NULL;
 	node = BPF_CORE_READ(storage, list.first);
 	for (int i = 0; i < 16; i++) {
@@ -153,25 +155,91 @@ static __always_inline int is_unknown(const struct subject *s)
 	return s->list[0].role == NO_ROLE;
 }
 
+/* What was moved whole, so that its other threads have to look: see catch_up(). */
+static __always_inline __u32 moves_now(void)
+{
+	__u32 key = 0, *n = bpf_map_lookup_elem(&moves, &key);
+
+	return n ? *(volatile __u32 *)n : 0;
+}
+
+/* The list is, or begins with, one that all threads of the process have. */
+static __always_inline int is_whole(const struct subject *first)
+{
+	return first && first->depth && (first->list[0].flags & MEMBER_WHOLE);
+}
+
 /*
- * The subject that a task is, or NULL. Most tasks of a system have no BPF storage
- * of any kind, and one load tells.
+ * The subject that another task is, or NULL. A thread that did not run since its process was
+ * moved is what the first one is.
  */
 static __always_inline struct subject *subject_of(struct task_struct *task)
 {
-	struct subject *s;
+	struct task_struct *leader = task->group_leader;
+	struct subject *s = NULL, *first;
 
-	if (!task->bpf_storage)
+	if (task->bpf_storage)
+		s = entry_of(task);
+	if (leader != task && leader->bpf_storage) {
+		first = entry_of(leader);
+		if (is_whole(first) && (!s || s->depth < first->depth))
+			return first;
+	}
+	return s && s->depth ? s : NULL;
+}
+
+/* What catch_up() answers. */
+enum caught {
+	CAUGHT_NONE = 0, /* there was nothing, or no entry where there was none */
+	CAUGHT_ALL = 1,	 /* the task has an entry, with all that it must have */
+	CAUGHT_NOT = 2,	 /* it could not be had: nothing is allowed */
+};
+
+/*
+ * The current task takes over what its process was moved into: see enroll.h. Global:
+ * verified once, and its stack is not under that of what follows in the hook.
+ */
+int catch_up(void);
+
+/*
+ * The current task's entry, NULL, or the entry that allows nothing. Most tasks of a system
+ * have no BPF storage of any kind, nor have their first threads, and two loads tell.
+ */
+static __always_inline struct subject *own_entry(struct task_struct *t)
+{
+	struct task_struct *leader = t->group_leader;
+	struct subject *s = NULL;
+	__u32 key = 0;
+
+	if (t->bpf_storage)
+		s = entry_of(t);
+	else if (leader == t || !leader->bpf_storage)
 		return NULL;
-	s = entry_of(task);
-	if (!s || !s->depth)
-		return NULL;
-	return s;
+	if (s ? s->moves == moves_now() : leader == t)
+		return s;
+	switch (catch_up()) {
+	case CAUGHT_NONE:
+		return s;
+	case CAUGHT_ALL:
+		if (!s)
+			s = bpf_task_storage_get(&subjects, t, 0, 0);
+		if (s)
+			return s;
+	}
+	return bpf_map_lookup_elem(&unknown_subject, &key);
+}
+
+/* The subject that the current task is, or NULL, whether or not this set of programs acts. */
+static __always_inline struct subject *own_subject(void)
+{
+	struct subject *s = own_entry(bpf_get_current_task_btf());
+
+	return s && s->depth ? s : NULL;
 }
 
 static __always_inline struct subject *current_subject(void)
 {
-	struct subject *s = subject_of(bpf_get_current_task_btf());
+	struct subject *s = own_subject();
 
 	return s && acting() ? s : NULL;
 }
@@ -179,12 +247,8 @@ static __always_inline struct subject *current_subject(void)
 /* The same, and also a task whose exec is about to make it one. */
 static __always_inline struct subject *current_subject_or_staged(void)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct subject *s;
+	struct subject *s = own_entry(bpf_get_current_task_btf());
 
-	if (!t->bpf_storage)
-		return NULL;
-	s = entry_of(t);
 	if (!s || !(s->depth | s->staged) || !acting())
 		return NULL;
 	return s;

@@ -103,6 +103,125 @@ static __always_inline int claim(struct task_struct *t, struct subject *s)
 	return 0;
 }
 
+/* The list has that role in that domain below n. Global: verified once. */
+__noinline int has_member(struct subject *s, __u32 n, __u64 domain, __u32 role)
+{
+	if (!s)
+		return 0;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= n)
+			break;
+		if (s->list[i].domain == domain && s->list[i].role == role)
+			return 1;
+	}
+	return 0;
+}
+
+/* Add the member i of the first thread's list to what a task has, before what an exec staged:
+ * it holds at once, and whether or not that exec comes to an end. 0: there is no room.
+ * Global: verified once. */
+__noinline int take_member(struct subject *s, struct subject *first, __u32 i)
+{
+	struct member *m;
+	__u32 at, end;
+
+	if (!s || !first || i >= ROLE_DEPTH)
+		return 0;
+	m = &first->list[i];
+	at = s->depth;
+	end = s->staged ? s->staged : at;
+	if (!(m->flags & MEMBER_WHOLE) || has_member(s, end, m->domain, m->role))
+		return 1;
+	opaque(at);
+	if (at >= ROLE_DEPTH || end >= ROLE_DEPTH)
+		return 0;
+	for (__u32 j = ROLE_DEPTH - 1; j > 0; j--) {
+		if (j > at && j <= end)
+			s->list[j] = s->list[j - 1];
+	}
+	s->list[at] = *m;
+	if (!named_before(s, at))
+		domain_get(m->domain);
+	if (s->staged)
+		s->staged = end + 1;
+	s->depth = at + 1;
+	return 1;
+}
+
+/* Take over what of the first thread's list is of the whole process. 0: there is no room.
+ * Under the claim. Global: verified once. */
+__noinline int take_over(struct subject *s, struct subject *first)
+{
+	__u32 depth;
+
+	if (!s || !first)
+		return 0;
+	depth = first->depth;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i >= depth)
+			break;
+		if (!take_member(s, first, i))
+			return 0;
+	}
+	s->flags |= first->flags;
+	s->staged_flags |= first->flags;
+	return 1;
+}
+
+/* The entry of the process's first thread. In a program that may sleep the verifier wants to
+ * see what keeps that thread from going, where it looks. */
+static __always_inline struct subject *entry_of_first(struct task_struct *t)
+{
+	struct subject *first;
+
+	if (bpf_rcu_read_lock)
+		bpf_rcu_read_lock();
+	first = entry_of(t->group_leader);
+	if (bpf_rcu_read_unlock)
+		bpf_rcu_read_unlock();
+	return first;
+}
+
+/*
+ * A process that is moved into a listed control group: its first thread has the new list at
+ * once, where memory for one thread is to be had and for many is not. Every other gets it
+ * here, in its next hook, before that judges anything.
+ */
+__noinline int catch_up(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	__u32 now = moves_now(); /* before the list: it is counted when the list is there */
+	struct subject *s, *first;
+	int got;
+
+	if (!acting())
+		return CAUGHT_NONE;
+	s = entry_of(t);
+	if (s && is_unknown(s))
+		return CAUGHT_NOT;
+	first = t->group_leader == t ? NULL : entry_of_first(t);
+	if (!is_whole(first)) {
+		if (s)
+			s->moves = now;
+		return CAUGHT_NONE;
+	}
+	if (is_unknown(first))
+		return CAUGHT_NOT;
+	if (!s)
+		s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s) {
+		count(COUNT_NO_STORAGE);
+		return CAUGHT_NOT;
+	}
+	if (!hold(s))
+		return CAUGHT_NOT;
+	got = take_over(s, first);
+	if (got)
+		s->moves = now;
+	release(s);
+	return got ? CAUGHT_ALL : CAUGHT_NOT;
+}
+
 /* The founder's list is the same: same roles, same domains below. */
 __noinline int same_list(struct domain *d, struct subject *s, __u32 base, struct pending *p)
 {
@@ -504,10 +623,10 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 		struct control *c = get_control();
 
 		return -(PRCTL_OK +
-			 (c && is_root(t) && !subject_of(t) && mounts_now(c) != c->mounts));
+			 (c && is_root(t) && !own_subject() && mounts_now(c) != c->mounts));
 	}
 	if (op == PRCTL_DEPTH) {
-		s = subject_of(t);
+		s = own_subject();
 		return -(PRCTL_OK + (s ? (int)(s->depth & 15) : 0));
 	}
 	p = bpf_task_storage_get(&pending_enrollments, t, 0,
@@ -555,9 +674,7 @@ static __always_inline int stage_armed(struct task_struct *t)
 	struct pending *p;
 	struct subject *s;
 
-	if (!t->bpf_storage)
-		return 0;
-	s = entry_of(t);
+	s = t->bpf_storage ? entry_of(t) : NULL;
 	if (s && is_unknown(s))
 		return -EAGAIN;
 	if (s && s->staged) {
@@ -566,6 +683,11 @@ static __always_inline int stage_armed(struct task_struct *t)
 		unstage(s);
 		release(s);
 	}
+	s = own_entry(t);
+	if (s && is_unknown(s))
+		return -EAGAIN;
+	if (!t->bpf_storage)
+		return 0;
 	p = bpf_task_storage_get(&pending_enrollments, t, 0, 0);
 	if (!p && find_entry(t, id_of(&pending_enrollments)))
 		return -EAGAIN;
@@ -610,6 +732,7 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
 	if (child->depth) /* the other set was here, during an upgrade */
 		return 0;
 	child->flags = s->flags;
+	child->moves = s->moves;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i >= depth)
 			break;
@@ -676,11 +799,14 @@ int subjects_iter(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task;
 	struct subject_info info = {};
-	struct subject *s;
+	struct subject *s, *first;
 
 	if (!t)
 		return 0;
 	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	first = bpf_task_storage_get(&subjects, t->group_leader, 0, 0);
+	if (is_whole(first) && (!s || s->depth < first->depth))
+		s = first;
 	if (!s || !s->depth)
 		return 0;
 	info.pid = t->tgid;

@@ -1022,7 +1022,12 @@ __noinline int guard_mark(struct query *q, __u32 appends)
 		return -EPERM;
 	if (!acting())
 		return 0;
-	s = subject_of(t);
+	/* Not current_subject(): stack is scarce. */
+	if (catch_up() == CAUGHT_NOT)
+		return -EPERM;
+	s = t->bpf_storage ? entry_of(t) : NULL;
+	if (s && !s->depth)
+		s = NULL;
 	q->op = OP_MARK;
 	if (sealed() >= SEAL_ROLES && (!appends || sealed() == SEAL_STRICT))
 		reason = REASON_SEALED;

@@ -270,6 +270,7 @@ type JailMemberFlag uint32
 const (
 	JailMemberFlagMEMBER_PERMISSIVE JailMemberFlag = 1
 	JailMemberFlagMEMBER_FRESH      JailMemberFlag = 2
+	JailMemberFlagMEMBER_WHOLE      JailMemberFlag = 4
 )
 
 type JailOp uint32
@@ -631,7 +632,7 @@ type JailSubject struct {
 	Flags       uint32
 	StagedFlags uint32
 	Claimed     uint32
-	Late        uint32
+	Moves       uint32
 	List        [8]JailMember
 	Latest      struct {
 		_          structs.HostLayout
@@ -741,6 +742,7 @@ const (
 	JailMapGuardedObjects     = "guarded_objects"
 	JailMapIpcOwners          = "ipc_owners"
 	JailMapLimits             = "limits"
+	JailMapMoves              = "moves"
 	JailMapPendingEnrollments = "pending_enrollments"
 	JailMapPods               = "pods"
 	JailMapPolicies           = "policies"
@@ -1034,6 +1036,7 @@ type JailMapSpecs struct {
 	GuardedObjects     *ebpf.MapSpec `ebpf:"guarded_objects"`
 	IpcOwners          *ebpf.MapSpec `ebpf:"ipc_owners"`
 	Limits             *ebpf.MapSpec `ebpf:"limits"`
+	Moves              *ebpf.MapSpec `ebpf:"moves"`
 	PendingEnrollments *ebpf.MapSpec `ebpf:"pending_enrollments"`
 	Pods               *ebpf.MapSpec `ebpf:"pods"`
 	Policies           *ebpf.MapSpec `ebpf:"policies"`
@@ -1097,6 +1100,7 @@ type JailMaps struct {
 	GuardedObjects     *ebpf.Map `ebpf:"guarded_objects"`
 	IpcOwners          *ebpf.Map `ebpf:"ipc_owners"`
 	Limits             *ebpf.Map `ebpf:"limits"`
+	Moves              *ebpf.Map `ebpf:"moves"`
 	PendingEnrollments *ebpf.Map `ebpf:"pending_enrollments"`
 	Pods               *ebpf.Map `ebpf:"pods"`
 	Policies           *ebpf.Map `ebpf:"policies"`
@@ -1130,6 +1134,7 @@ func (m *JailMaps) Close() error {
 		m.GuardedObjects,
 		m.IpcOwners,
 		m.Limits,
+		m.Moves,
 		m.PendingEnrollments,
 		m.Pods,
 		m.Policies,

@@ -246,6 +246,14 @@ struct {
 	__type(value, struct ways);
 } ways_in SEC(".maps");
 
+/* Counts the processes that were moved into listed control groups, all threads at once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} moves SEC(".maps");
+
 /* Room to work in, taken and given back within one hook. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

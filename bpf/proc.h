@@ -139,7 +139,7 @@ int BPF_PROG(proc_traceme, struct task_struct *parent, int ret)
 	if (ret)
 		return earlier(ret);
 	/* The parent will act on this task: also when this task is no subject yet. */
-	s = subject_of(bpf_get_current_task_btf());
+	s = own_subject();
 	actor = subject_of(parent);
 	if ((!s && !actor) || !acting())
 		return 0;
@@ -168,9 +168,9 @@ static __always_inline int reach_task(struct task_struct *target, __u32 op)
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct subject *s;
 
-	if (!t->bpf_storage || target->tgid == t->tgid)
+	if (target->tgid == t->tgid)
 		return 0;
-	s = subject_of(t);
+	s = own_subject();
 	if (!s || reaches(s, subject_of(target)) || !acting())
 		return 0;
 	return errno_of(refuse_reach(s, op, target->tgid));

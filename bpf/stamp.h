@@ -119,7 +119,7 @@ static __always_inline __u32 again(struct stamp *st)
 static __always_inline __u32 stamp_thread(struct task_struct *t, struct stamp *st)
 {
 	struct pending *r = &st->request;
-	struct subject *s;
+	struct subject *s, *first;
 	__u32 base, why;
 
 	s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -132,6 +132,14 @@ static __always_inline __u32 stamp_thread(struct task_struct *t, struct stamp *s
 	if (!claim(t, s)) {
 		st->busy++;
 		return REFUSED_NOT;
+	}
+	/* In the order that the first thread's list has. */
+	if (t->group_leader != t) {
+		first = entry_of(t->group_leader);
+		if (is_whole(first) && !take_over(s, first)) {
+			release(s);
+			return REFUSED_DEPTH;
+		}
 	}
 	base = s->depth;
 	opaque(base);
@@ -322,7 +330,7 @@ int BPF_PROG(stamp_fork, struct task_struct *parent, struct task_struct *child)
 {
 	inherit_late(child);
 	if (acting())
-		enter_by_cgroup(child, NULL);
+		enter_by_cgroup(child, NULL, 0);
 	return 0;
 }
 

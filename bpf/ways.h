@@ -13,9 +13,11 @@
  * All that match stack, but a role that the list has already: it takes away nothing more,
  * and a marked program that executes itself would fill the list.
  *
- * Known gaps: of a process with several threads that is moved, the first is taken in at
- * once, each other at its next exec; what fails for lack of memory at a fork or a move is
- * counted and judged again at the next exec.
+ * Of a process with several threads that is moved, the first is taken in at once, each
+ * other before its next hook judges: see catch_up().
+ *
+ * Known gap: what fails for lack of memory at a fork or a move is counted and judged again
+ * at the next exec.
  */
 #ifndef JAIL_WAYS_H
 #define JAIL_WAYS_H
@@ -402,9 +404,22 @@ static __always_inline int runs_executor(struct task_struct *t)
 	return e && (e->flags & ENTRANCE_SKIP);
 }
 
-/* Take a task in by its control group, or by the one that it is moved to. 0, or an enum
- * refusal, which is told. */
-static __always_inline int enter_by_cgroup(struct task_struct *t, struct cgroup *group)
+/* What the first thread of a process has is what all have; and they have to look. */
+static __always_inline void make_whole(struct subject *s)
+{
+	__u32 key = 0, *n = bpf_map_lookup_elem(&moves, &key);
+
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i < s->depth)
+			__sync_fetch_and_or(&s->list[i].flags, MEMBER_WHOLE);
+	}
+	if (n)
+		__sync_fetch_and_add(n, 1);
+}
+
+/* Take a task in by its control group, or by the one that it is moved to, whole: with all
+ * threads of its process. 0, or an enum refusal, which is told. */
+static __always_inline int enter_by_cgroup(struct task_struct *t, struct cgroup *group, int whole)
 {
 	struct ways *w = get_ways();
 	struct scratch *sc;
@@ -428,10 +443,11 @@ static __always_inline int enter_by_cgroup(struct task_struct *t, struct cgroup 
 			why = REFUSED_MEMORY;
 		} else if (claim(t, s)) {
 			why = admit_all(s, sc, uid_of(t), MEMBER_FRESH, &at);
+			if (whole)
+				make_whole(s);
 			release(s);
 		} else {
-			why = REFUSED_BUSY;
-			s->late = 1; /* judged when that exec is through */
+			why = REFUSED_BUSY; /* judged when that exec is through */
 		}
 		if (why && why != REFUSED_BUSY) {
 			e = &sc->list[at & (ROLE_DEPTH - 1)];
@@ -442,22 +458,10 @@ static __always_inline int enter_by_cgroup(struct task_struct *t, struct cgroup 
 	return why;
 }
 
-SEC("lsm/bprm_committed_creds")
-void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
+/* The stage becomes the list. */
+static __always_inline void commit(struct task_struct *t, struct subject *s,
+				   struct linux_binprm *bprm)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct subject *s;
-
-	if (!t->bpf_storage || !acting())
-		return;
-	s = entry_of(t);
-	if (!s)
-		return;
-	if (is_unknown(s)) {
-		/* The exec cannot be refused any more, and the new list not be set. */
-		bpf_send_signal(SIGKILL);
-		return;
-	}
 	/* A member that a control group brought has its one exec now. */
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i < s->depth && (s->list[i].flags & MEMBER_FRESH))
@@ -478,10 +482,26 @@ void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
 	s->staged = 0;
 	bpf_task_storage_delete(&pending_enrollments, t);
 	report_exec(s, bprm, EVENT_ENROLL);
-	if (!s->late)
+}
+
+SEC("lsm/bprm_committed_creds")
+void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct subject *s;
+
+	if (!acting())
 		return;
-	s->late = 0;
-	if (enter_by_cgroup(t, NULL))
+	s = t->bpf_storage ? entry_of(t) : NULL;
+	if (s && is_unknown(s)) {
+		/* The exec cannot be refused any more, and the new list not be set. */
+		bpf_send_signal(SIGKILL);
+		return;
+	}
+	if (s)
+		commit(t, s, bprm);
+	/* Moved meanwhile, or while it was not yet the first thread. */
+	if (enter_by_cgroup(t, NULL, 0))
 		bpf_send_signal(SIGKILL);
 }
 
@@ -490,7 +510,7 @@ int BPF_PROG(enroll_moved, struct cgroup *group, const char *path, struct task_s
 	     _Bool threadgroup)
 {
 	if (acting())
-		enter_by_cgroup(task, group);
+		enter_by_cgroup(task, group, threadgroup);
 	return 0;
 }
 

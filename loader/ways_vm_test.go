@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -470,20 +471,7 @@ func TestRunningProcessIsTakenInWithoutAWindow(t *testing.T) {
 		}
 		all := make(map[string]bool)
 		for range 3 {
-			listed, jailed := tasksOf(pid), make(map[string]bool)
-			list, err := k.Subjects()
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range list {
-				jailed[fmt.Sprint(s.TID)] = true
-			}
-			for task := range listed {
-				_, err := os.Stat(task)
-				if !jailed[filepath.Base(task)] && err == nil {
-					all[task] = true
-				}
-			}
+			maps.Copy(all, unjailed(t, k, tasksOf(pid)))
 		}
 		if len(all) > 0 {
 			missed++
