@@ -741,7 +741,7 @@ enum counter {
 	COUNT_DENIED = 0,     /* what a permissive role let pass not included */
 	COUNT_LOST = 1,	      /* events that found the buffer full */
 	COUNT_FAULT = 2,      /* denied because something could not be read or found */
-	COUNT_NO_STORAGE = 3, /* forks and execs failed for lack of memory */
+	COUNT_NO_STORAGE = 3, /* no memory for a list: forks, execs, moves, accesses after one */
 	COUNT_REPEATED = 4,   /* denials that were only counted, because they came again */
 	COUNT_SUPPRESSED = 5, /* denials over the limit of their domain */
 	COUNT_WOULD_DENY = 6, /* refused by a permissive role, that is, not refused */

@@ -182,7 +182,8 @@ static __always_inline struct subject *subject_of(struct task_struct *task)
 		s = entry_of(task);
 	if (leader != task && leader->bpf_storage) {
 		first = entry_of(leader);
-		if (is_whole(first) && (!s || s->depth < first->depth))
+		if (first &&
+		    (is_unknown(first) || (is_whole(first) && (!s || s->depth < first->depth))))
 			return first;
 	}
 	return s && s->depth ? s : NULL;

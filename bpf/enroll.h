@@ -200,13 +200,13 @@ __noinline int catch_up(void)
 	if (s && is_unknown(s))
 		return CAUGHT_NOT;
 	first = t->group_leader == t ? NULL : entry_of_first(t);
+	if (first && is_unknown(first))
+		return CAUGHT_NOT;
 	if (!is_whole(first)) {
 		if (s)
 			s->moves = now;
 		return CAUGHT_NONE;
 	}
-	if (is_unknown(first))
-		return CAUGHT_NOT;
 	if (!s)
 		s = bpf_task_storage_get(&subjects, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!s) {
