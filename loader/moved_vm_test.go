@@ -50,12 +50,13 @@ type threads struct {
 	pid    int
 	orders io.Writer
 	lines  *bufio.Scanner
+	end    func()
 }
 
 // startThreads starts it; n begins with e where the first thread ends.
-func startThreads(t *testing.T, n, allowed, denied string) *threads {
+func startThreads(t *testing.T, n string, files ...string) *threads {
 	t.Helper()
-	cmd := exec.Command(attackBinary, "-t", n, allowed, denied)
+	cmd := exec.Command(attackBinary, append([]string{"-t", n}, files...)...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -68,8 +69,8 @@ func startThreads(t *testing.T, n, allowed, denied string) *threads {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = stdin.Close(); _ = cmd.Wait() })
-	p := &threads{cmd.Process.Pid, stdin, bufio.NewScanner(stdout)}
+	p := &threads{cmd.Process.Pid, stdin, bufio.NewScanner(stdout), func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }}
+	t.Cleanup(p.end)
 	if !p.lines.Scan() || p.lines.Text() != "ready" {
 		t.Fatalf("threads: %q", p.lines.Text())
 	}
@@ -176,6 +177,54 @@ func TestMovedProcessStacks(t *testing.T) {
 		}
 	}
 	p.order(t, "enrolled after the move", "oooo", 4, unix.EACCES)
+}
+
+// TestMovedThreadWhoseExecFailed: what such an exec staged is neither in the way nor entered.
+func TestMovedThreadWhoseExecFailed(t *testing.T) {
+	k, allowed, denied := movedThreads(t)
+	junk := filepath.Join(openDir(t), "junk")
+	if err := os.WriteFile(junk, make([]byte, 4096), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	installWays(t, k, Ways{
+		Marked:  []PathEntrance{{junk, Entrance{Role: testRole}}},
+		Cgroups: []PathEntrance{{"/moved", Entrance{Role: movedRole}}},
+	})
+	domains := func() (n int) {
+		m, err := k.table("domains")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var (
+			key   uint64
+			value bpf.JailDomain
+		)
+		for it := m.Iterate(); it.Next(&key, &value); {
+			n++
+		}
+		return n
+	}
+	before := domains()
+	p := startThreads(t, "e2", allowed, denied, junk)
+	p.order(t, "failed exec", "pp", 2, 0)
+	move(t, p.pid, "/moved")
+	p.order(t, "moved", "of", 3, unix.EACCES)
+	for task := range tasksOfProcess(t, p.pid) {
+		var tid int
+		if _, err := fmt.Sscan(filepath.Base(task), &tid); err != nil {
+			t.Fatal(err)
+		}
+		if got := rolesOf(t, k, tid); !sameRoles(got, movedRole) {
+			t.Errorf("thread %d: roles %v", tid, got)
+		}
+	}
+	p.order(t, "exec", "x", 1, unix.EACCES)
+	p.end()
+	for end := time.Now().Add(20 * time.Second); domains() != before; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d domains, %d before", domains(), before)
+		}
+	}
 }
 
 // TestMovedThreadIsTakenInAlone: in a threaded control group one thread can be moved, and the

@@ -3,7 +3,7 @@
  * attacks NAME ARG...            run one attack
  * attacks -j ROLE[,ROLE...] NAME ARG...   the same in a jail: arm this thread, exec itself
  * attacks -l                     threads and children that are made in loops, until it is killed
- * attacks -t N ALLOWED DENIED    threads that open both files when told; see threads()
+ * attacks -t N ALLOWED DENIED [PROGRAM]   threads that open both files when told; see threads()
  * attacks -w N DENIED FLAG       threads, new ones and children that open the file all the time
  * attacks -o ALLOWED DENIED      opens both, once
  * attacks -m                     a child that shares its memory; prints the child's number
@@ -121,7 +121,7 @@ enum {
 	TRIES = 200, /* memory may be short for a moment */
 };
 
-static const char *allowed, *denied;
+static const char *allowed, *denied, *program;
 static pthread_barrier_t together;
 
 static int opened(const char *file)
@@ -163,7 +163,8 @@ static int child_shows(void)
 	return write(1, "none 0 0 0\n", 11);
 }
 
-/* Each thread reads a byte: 'o' opens, 'f' lets a child open, 'x' lets another program. */
+/* Each thread reads a byte: 'o' opens, 'f' lets a child open, 'x' lets another program, and
+ * 'p' opens when PROGRAM could not be executed. */
 static void *obey(void *unused)
 {
 	char order;
@@ -175,6 +176,8 @@ static void *obey(void *unused)
 			child_shows();
 		if (order == 'x')
 			execl("/proc/self/exe", "attacks", "-o", allowed, denied, NULL);
+		if (order == 'p')
+			execl(program, program, NULL);
 		show_opens("thread");
 		pthread_barrier_wait(&together);
 	}
@@ -244,6 +247,7 @@ int main(int argc, char **argv)
 	if (argc > 4 && !strcmp(argv[1], "-t")) {
 		allowed = argv[3];
 		denied = argv[4];
+		program = argv[5];
 		return threads(argv[2], obey);
 	}
 	if (argc > 4 && !strcmp(argv[1], "-w")) {
