@@ -62,7 +62,9 @@ func adHocChild(mode string) error {
 	}
 	switch mode {
 	case "opener":
-		return opener()
+		return opener(0)
+	case "patient opener":
+		return opener(time.Millisecond)
 	case "asked":
 		return asked()
 	case "armer":
@@ -119,6 +121,8 @@ func adHocChild(mode string) error {
 		return enterAll([]uint32{170, 171}, "asked", "/proc/self/exe")
 	case "enter":
 		return enter(150, "opener", "/proc/self/exe")
+	case "enter patiently": // it has to be there, and the processors are for others
+		return enter(150, "patient opener", "/proc/self/exe")
 	}
 	return nil
 }
@@ -136,8 +140,8 @@ func enterAll(roles []uint32, mode string, argv ...string) error {
 }
 
 // opener opens what its role denies and what it allows, in turns, until its input ends, and
-// reports how often the first was allowed and the second refused.
-func opener() error {
+// reports how often the first was allowed and the second refused. With a pause after ten.
+func opener(pause time.Duration) error {
 	done := make(chan bool)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -163,7 +167,9 @@ func opener() error {
 			} else if refused++; !errors.Is(err, unix.EACCES) {
 				return err
 			}
-			opens += 2
+			if opens += 2; pause > 0 && opens%10 == 0 {
+				time.Sleep(pause)
+			}
 		}
 	}
 }

@@ -97,8 +97,7 @@ func TestLoadMendsLostPinsAndLetsNobodyGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer k.Close()
-	cmd, stdin, stdout := startChild(t, "enter")
-	_ = unix.Setpriority(unix.PRIO_PROCESS, cmd.Process.Pid, 19) // it only has to be there
+	cmd, stdin, stdout := startChild(t, "enter patiently")
 	waitSubjects(t, k, 1)
 	before := attached(t)
 	for _, lost := range [][]string{

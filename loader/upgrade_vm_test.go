@@ -148,16 +148,13 @@ func TestUpgradeLetsNothingThrough(t *testing.T) {
 	}
 	defer k.Close()
 	defer unload(t)
-	opener, stdin, answers := startChild(t, "enter")
-	// The processors are for the upgrade: the others only have to be there.
-	_ = unix.Setpriority(unix.PRIO_PROCESS, opener.Process.Pid, 19)
-	breeder := exec.Command(attackBinary, "-j", "7", "-l")
+	opener, stdin, answers := startChild(t, "enter patiently")
+	breeder := exec.Command(attackBinary, "-j", "7", "-p")
 	breeder.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := breeder.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = breeder.Process.Kill() })
-	_ = unix.Setpriority(unix.PRIO_PGRP, breeder.Process.Pid, 19)
 	starts, escaped, stop := startMarked(t, k)
 	before, err := k.Status()
 	if err != nil {

@@ -6,6 +6,7 @@
  * attacks -t N ALLOWED DENIED [PROGRAM]   threads that open both files when told; see threads()
  * attacks -w N DENIED FLAG       threads, new ones and children that open the file all the time
  * attacks -o ALLOWED DENIED      opens both, once
+ * attacks -p                     the same, with pauses
  * attacks -m                     a child that shares its memory; prints the child's number
  *
  * Exit status: 0 it worked, 1..199 the errno, 200 the row is broken, 201 a child died,
@@ -53,11 +54,15 @@ static void *nothing(void *unused)
 	return NULL;
 }
 
+static int pauses;
+
 static void *make_threads(void *unused)
 {
 	for (;;) {
 		pthread_t thread;
 
+		if (pauses)
+			usleep(2000);
 		if (!pthread_create(&thread, NULL, nothing, NULL))
 			pthread_join(thread, NULL);
 	}
@@ -264,7 +269,8 @@ int main(int argc, char **argv)
 		show_opens("exec");
 		return 0;
 	}
-	if (argc > 1 && !strcmp(argv[1], "-l"))
+	pauses = argc > 1 && !strcmp(argv[1], "-p");
+	if (pauses || (argc > 1 && !strcmp(argv[1], "-l")))
 		return loop();
 	if (argc > 1 && !strcmp(argv[1], "-m"))
 		return share();
