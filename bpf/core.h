@@ -114,10 +114,13 @@ extern void bpf_rcu_read_unlock(void) __ksym __weak;
 
 static __always_inline void *find_entry(struct task_struct *task, __u32 map_id)
 {
-	struct bpf_local_storage *storage = task->bpf_storage;
+	struct bpf_local_storage *storage;
 	struct hlist_node *node;
 
-	if (bpf_rcu_read_lock || !storage)
+	if (bpf_rcu_read_lock)
+		return NULL;
+	storage = task->bpf_storage;
+	if (!storage)
 		return NULL;
 	node = BPF_CORE_READ(storage, list.first);
 	for (int i = 0; i < 16; i++) {
