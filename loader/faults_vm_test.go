@@ -257,8 +257,9 @@ func TestStoppedMachineLetsNobodyGo(t *testing.T) {
 	defer port.Close()
 	for i := range 2 {
 		stood := make(chan bool)
-		go func() {
-			for begun, last := time.Now(), time.Now(); time.Since(begun) < time.Minute; last = time.Now() {
+		begun := time.Now()
+		go func() { // it may begin when all is over
+			for last := begun; time.Since(begun) < time.Minute; last = time.Now() {
 				time.Sleep(10 * time.Millisecond)
 				if time.Since(last) > 4*time.Second {
 					close(stood)

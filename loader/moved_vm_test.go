@@ -21,7 +21,7 @@ import (
 )
 
 // movedRole lets a process read one file and no other.
-const movedRole = 902
+const movedRole = 903
 
 // movedThreads installs that role, and the entrance of a control group to it.
 func movedThreads(t *testing.T) (k *Kernel, allowed, denied string) {
