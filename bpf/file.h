@@ -822,7 +822,7 @@ static __noinline int file_keep(struct subject *s, struct policy *p, struct quer
 static __always_inline int file_verdict_in(struct subject *s, struct policy *p, struct query *q,
 					   struct dentry *dentry)
 {
-	int verdict = UNKNOWN;
+	int known = UNKNOWN, verdict = 1;
 
 	if (!p->file_states || q->pathless)
 		return file_flags(p, q);
@@ -830,10 +830,12 @@ static __always_inline int file_verdict_in(struct subject *s, struct policy *p, 
 	if (!&rename_lock)
 		dentry = NULL;
 	if (dentry)
-		verdict = file_recall(s, p, q, dentry);
-	if (verdict == UNKNOWN)
+		known = file_recall(s, p, q, dentry);
+	/* What is known allows, and no more: a denial is told with the names that the walk reads.
+	 */
+	if (known != 1)
 		verdict = file_verdict(s, p, q);
-	if (dentry && q->to)
+	if (dentry && known && q->to)
 		file_keep(s, p, q, dentry);
 	return verdict;
 }
