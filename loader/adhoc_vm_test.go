@@ -264,23 +264,32 @@ func startChild(t *testing.T, mode string, env ...string) (*exec.Cmd, io.WriteCl
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), append(env, childEnv+"="+mode)...)
+	stdin, stdout, _ := startPiped(t, cmd)
+	return cmd, stdin, bufio.NewReader(stdout)
+}
+
+// startPiped starts a command that is talked to, until the test's end or a call of end, which
+// has no effect on what has ended.
+func startPiped(t *testing.T, cmd *exec.Cmd) (stdin io.WriteCloser, stdout io.Reader, end func()) {
+	t.Helper()
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
+	stdout, err = cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // after a failure; without effect on what has ended
+	end = func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-	})
-	return cmd, stdin, bufio.NewReader(stdout)
+	}
+	t.Cleanup(end)
+	return stdin, stdout, end
 }
 
 // holdings counts what the kernel part holds for policies and roles.

@@ -4,6 +4,7 @@ package loader
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -104,6 +105,15 @@ func (a asker) expect(t *testing.T, what string, want unix.Errno, names ...strin
 	}
 }
 
+// mountKnown mounts a file system of the test's own at knownDir.
+func mountKnown(t *testing.T) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(knownDir, 0o755), unix.Mount("none", knownDir, "tmpfs", 0, "mode=0755")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(knownDir, unix.MNT_DETACH) })
+}
+
 // TestWhatIsKnownOfADirectoryEndsWithItsPath: whoever changes what a path means, the next
 // open is judged by what it means then, below a directory that was judged before.
 func TestWhatIsKnownOfADirectoryEndsWithItsPath(t *testing.T) {
@@ -114,9 +124,7 @@ func TestWhatIsKnownOfADirectoryEndsWithItsPath(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(os.MkdirAll(knownDir, 0o755))
-	must(unix.Mount("none", knownDir, "tmpfs", 0, "mode=0755"))
-	t.Cleanup(func() { _ = unix.Unmount(knownDir, unix.MNT_DETACH) })
+	mountKnown(t)
 	fill := func(dirs ...string) {
 		t.Helper()
 		for _, d := range dirs {
@@ -197,9 +205,7 @@ func TestRenamesRaceWithWhatIsKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(os.MkdirAll(knownDir, 0o755))
-	must(unix.Mount("none", knownDir, "tmpfs", 0, "mode=0755"))
-	t.Cleanup(func() { _ = unix.Unmount(knownDir, unix.MNT_DETACH) })
+	mountKnown(t)
 	for _, d := range []string{"/open/dir", "/closed"} {
 		must(os.MkdirAll(knownDir+d, 0o755))
 	}

@@ -318,8 +318,7 @@ func (k *Kernel) refreshStarts(table mountTable) error {
 	if err := it.Err(); err != nil {
 		return err
 	}
-	var fresh []profiles.Start
-	var of []uint64
+	fresh := make(map[uint64][]profiles.Start) // by policy
 	for _, m := range list {
 		for _, mount := range whole {
 			s := profiles.Start{
@@ -327,7 +326,7 @@ func (k *Kernel) refreshStarts(table mountTable) error {
 			}
 			// What stays is not written again: see putEntry.
 			if state, ok := held[startKey(m.id, s)]; !ok || state != s.State {
-				fresh, of = append(fresh, s), append(of, m.id)
+				fresh[m.id] = append(fresh[m.id], s)
 			}
 		}
 	}
@@ -342,8 +341,8 @@ func (k *Kernel) refreshStarts(table mountTable) error {
 		if err := deleteKeys(starts, gone); err != nil {
 			return err
 		}
-		for i, s := range fresh {
-			if err := k.putStarts(of[i], []profiles.Start{s}); err != nil {
+		for id, list := range fresh {
+			if err := k.putStarts(id, list); err != nil {
 				return err
 			}
 		}

@@ -57,20 +57,8 @@ type threads struct {
 func startThreads(t *testing.T, n string, files ...string) *threads {
 	t.Helper()
 	cmd := exec.Command(attackBinary, append([]string{"-t", n}, files...)...)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &threads{cmd.Process.Pid, stdin, bufio.NewScanner(stdout), func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }}
-	t.Cleanup(p.end)
+	stdin, stdout, end := startPiped(t, cmd)
+	p := &threads{cmd.Process.Pid, stdin, bufio.NewScanner(stdout), end}
 	if !p.lines.Scan() || p.lines.Text() != "ready" {
 		t.Fatalf("threads: %q", p.lines.Text())
 	}
@@ -103,6 +91,20 @@ func (p *threads) order(t *testing.T, what, orders string, answers int, want uni
 	}
 	if again > 0 {
 		t.Logf("%s: %d opens of what is allowed were tried again", what, again)
+	}
+}
+
+// wantRoles checks the list of every thread.
+func (p *threads) wantRoles(t *testing.T, k *Kernel, want ...uint32) {
+	t.Helper()
+	for task := range tasksOfProcess(t, p.pid) {
+		var tid int
+		if _, err := fmt.Sscan(filepath.Base(task), &tid); err != nil {
+			t.Fatal(err)
+		}
+		if got := rolesOf(t, k, tid); !sameRoles(got, want...) {
+			t.Errorf("thread %d: roles %v", tid, got)
+		}
 	}
 }
 
@@ -151,15 +153,7 @@ func TestMovedProcessStacks(t *testing.T) {
 	}
 	p.order(t, "in one jail", "oooo", 4, 0)
 	move(t, p.pid, "/moved")
-	for task := range tasksOfProcess(t, p.pid) {
-		var tid int
-		if _, err := fmt.Sscan(filepath.Base(task), &tid); err != nil {
-			t.Fatal(err)
-		}
-		if got := rolesOf(t, k, tid); !sameRoles(got, testRole, movedRole) {
-			t.Errorf("thread %d: roles %v", tid, got)
-		}
-	}
+	p.wantRoles(t, k, testRole, movedRole)
 	p.order(t, "in two", "ffoo", 6, unix.EACCES)
 	// Stamped before it ran.
 	p = startThreads(t, "4", allowed, denied)
@@ -167,15 +161,7 @@ func TestMovedProcessStacks(t *testing.T) {
 	if err := k.Enroll(t.Context(), p.pid, startOf(t, p.pid), Entrance{Role: testRole}); err != nil {
 		t.Fatal(err)
 	}
-	for task := range tasksOfProcess(t, p.pid) {
-		var tid int
-		if _, err := fmt.Sscan(filepath.Base(task), &tid); err != nil {
-			t.Fatal(err)
-		}
-		if got := rolesOf(t, k, tid); !sameRoles(got, movedRole, testRole) {
-			t.Errorf("thread %d: roles %v", tid, got)
-		}
-	}
+	p.wantRoles(t, k, movedRole, testRole)
 	p.order(t, "enrolled after the move", "oooo", 4, unix.EACCES)
 }
 

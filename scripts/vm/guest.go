@@ -251,23 +251,22 @@ func startImage() error {
 
 // switchRoot makes the disk the root.
 func switchRoot(initramfs bool) error {
-	const root = rootPath
 	if err := mountRoot(); err != nil {
 		return err
 	}
 	moved := []string{"/dev", "/proc", "/sys"}
 	if initramfs {
 		moved = append(moved, "/run")
-		if err := runInitramfs(root); err != nil {
+		if err := runInitramfs(rootPath); err != nil {
 			return err
 		}
 	}
 	for _, dir := range moved {
-		if err := syscall.Mount(dir, root+dir, "", syscall.MS_MOVE, ""); err != nil {
+		if err := syscall.Mount(dir, rootPath+dir, "", syscall.MS_MOVE, ""); err != nil {
 			return fmt.Errorf("move %s: %w", dir, err)
 		}
 	}
-	if err := os.Chdir(root); err != nil {
+	if err := os.Chdir(rootPath); err != nil {
 		return err
 	}
 	if err := syscall.Mount(".", "/", "", syscall.MS_MOVE, ""); err != nil {

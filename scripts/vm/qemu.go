@@ -70,8 +70,8 @@ type machine struct {
 	kernel, initrd, cmdline string
 	disk                    string // "" for none; never written
 	console                 string // file; "" for the terminal
-	output, result, out     string // files
-	pause                   string // the same
+	output, result          string // files
+	out, pause              string // files
 	mem, cpus               int
 	cpu                     string
 	icount                  bool
