@@ -418,6 +418,13 @@ struct query {
 	};
 };
 
+/* An empty query. Made when there is something to ask, as a hook mostly finds that there
+ * is not. */
+static __always_inline struct query asked(__u32 op)
+{
+	return (struct query){ .op = op, .granted = ROLE_DEPTH };
+}
+
 #include "event.h"
 
 /* This role only reports. */
@@ -589,7 +596,7 @@ __noinline int refuse_sealed(struct query *q)
 /* The same, where there is no query yet: stack is scarce. */
 __noinline int refuse_sealed_op(__u32 op, __u32 value)
 {
-	struct query q = { .op = op, .granted = ROLE_DEPTH };
+	struct query q = asked(op);
 
 	q.value = value;
 	refuse_closed(&q);

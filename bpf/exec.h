@@ -130,22 +130,17 @@ __noinline int made_code(struct subject *s, struct query *q)
 	return flag_decide(s, q, EACCES);
 }
 
-SEC("lsm/mmap_file")
-int BPF_PROG(exec_mmap, struct file *file, unsigned long reqprot, unsigned long prot,
-	     unsigned long flags, int ret)
+/* Not inlined, nor is the other: most mappings never come here, and need neither its
+ * registers nor its stack. */
+static __noinline int judge_mapping(struct file *file, unsigned long prot)
 {
-	struct query q = { .op = OP_MAP_EXEC, .granted = ROLE_DEPTH };
-	struct subject *s;
+	struct subject *s = current_subject();
+	struct query q;
 	int err = 0;
 
-	if (ret)
-		return earlier(ret);
-	/* prot has what READ_IMPLIES_EXEC added */
-	if (!(prot & PROT_EXEC))
-		return 0;
-	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_MAP_EXEC);
 	if (!file || is_null(file))
 		return errno_of(made_code(s, &q));
 	if (prot & PROT_WRITE)
@@ -153,22 +148,26 @@ int BPF_PROG(exec_mmap, struct file *file, unsigned long reqprot, unsigned long 
 	return errno_of(err ? err : map_code(s, &q, file));
 }
 
-SEC("lsm/file_mprotect")
-int BPF_PROG(exec_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot,
-	     int ret)
+SEC("lsm/mmap_file")
+int BPF_PROG(exec_mmap, struct file *file, unsigned long reqprot, unsigned long prot,
+	     unsigned long flags, int ret)
 {
-	struct query q = { .op = OP_MAP_EXEC, .granted = ROLE_DEPTH };
-	struct subject *s;
+	if (ret)
+		return earlier(ret);
+	/* prot has what READ_IMPLIES_EXEC added */
+	return prot & PROT_EXEC ? judge_mapping(file, prot) : 0;
+}
+
+static __noinline int judge_protection(struct vm_area_struct *vma, unsigned long prot)
+{
+	struct subject *s = current_subject();
+	struct query q;
 	struct file *file;
 	int err = 0;
 
-	if (ret)
-		return earlier(ret);
-	if (!(prot & PROT_EXEC))
-		return 0;
-	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_MAP_EXEC);
 	file = PEEK(vma, vm_file);
 	/* Without a file, or with pages that were written since they were mapped. */
 	if (!file || PEEK(vma, anon_vma) || (prot & PROT_WRITE))
@@ -176,6 +175,15 @@ int BPF_PROG(exec_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 	if (err || !file)
 		return errno_of(err);
 	return errno_of(map_code(s, &q, file));
+}
+
+SEC("lsm/file_mprotect")
+int BPF_PROG(exec_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot,
+	     int ret)
+{
+	if (ret)
+		return earlier(ret);
+	return prot & PROT_EXEC ? judge_protection(vma, prot) : 0;
 }
 
 #endif

@@ -448,7 +448,7 @@ static __always_inline int is_internet(const struct sock *sk)
 SEC("lsm/socket_create")
 int BPF_PROG(net_create, int family, int type, int protocol, int kern, int ret)
 {
-	struct query q = { .op = OP_SOCKET, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 
 	if (ret)
@@ -456,6 +456,7 @@ int BPF_PROG(net_create, int family, int type, int protocol, int kern, int ret)
 	s = current_subject();
 	if (!s || kern)
 		return 0;
+	q = asked(OP_SOCKET);
 	q.family = family;
 	q.protocol = protocol;
 	q.value = type & SOCK_TYPE_MASK;
@@ -466,7 +467,7 @@ int BPF_PROG(net_create, int family, int type, int protocol, int kern, int ret)
 SEC("lsm/socket_bind")
 int BPF_PROG(net_bind, struct socket *sock, struct sockaddr *address, int addrlen, int ret)
 {
-	struct query q = { .op = OP_BIND, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 	struct sock *sk;
 	__u32 protocol;
@@ -477,6 +478,7 @@ int BPF_PROG(net_bind, struct socket *sock, struct sockaddr *address, int addrle
 	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_BIND);
 	sk = sock->sk;
 	if (!sk)
 		return 0;
@@ -494,7 +496,7 @@ int BPF_PROG(net_bind, struct socket *sock, struct sockaddr *address, int addrle
 SEC("lsm/socket_listen")
 int BPF_PROG(net_listen, struct socket *sock, int backlog, int ret)
 {
-	struct query q = { .op = OP_LISTEN, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 	struct sock *sk;
 	__u32 family;
@@ -504,6 +506,7 @@ int BPF_PROG(net_listen, struct socket *sock, int backlog, int ret)
 	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_LISTEN);
 	sk = sock->sk;
 	if (!sk)
 		return 0;
@@ -522,7 +525,7 @@ int BPF_PROG(net_listen, struct socket *sock, int backlog, int ret)
 SEC("lsm/socket_connect")
 int BPF_PROG(net_connect, struct socket *sock, struct sockaddr *address, int addrlen, int ret)
 {
-	struct query q = { .op = OP_CONNECT, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 	struct sock *sk;
 	__u32 protocol;
@@ -533,6 +536,7 @@ int BPF_PROG(net_connect, struct socket *sock, struct sockaddr *address, int add
 	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_CONNECT);
 	sk = sock->sk;
 	if (!sk)
 		return 0;
@@ -581,23 +585,18 @@ static __always_inline int routed(const struct msghdr *msg)
 	return at + sizeof(m) <= end;
 }
 
-SEC("lsm/socket_sendmsg")
-int BPF_PROG(net_sendmsg, struct socket *sock, struct msghdr *msg, int size, int ret)
+/* Not inlined: most messages never come here, and need neither its registers nor its stack. */
+static __noinline int judge_message(struct socket *sock, struct msghdr *msg)
 {
-	struct query q = { .op = OP_SEND, .granted = ROLE_DEPTH };
-	struct subject *s;
+	struct subject *s = current_subject();
+	struct query q;
 	struct sock *sk;
 	__u32 protocol;
 	int is;
 
-	if (ret)
-		return earlier(ret);
-	/* On a connected socket nothing is left to judge. */
-	if (!msg->msg_name && !msg->msg_controllen)
-		return 0;
-	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_SEND);
 	sk = sock->sk;
 	if (!sk)
 		return 0;
@@ -632,10 +631,19 @@ int BPF_PROG(net_sendmsg, struct socket *sock, struct msghdr *msg, int size, int
 	return decide(s, s->depth, &q, send_verdict, EACCES);
 }
 
+SEC("lsm/socket_sendmsg")
+int BPF_PROG(net_sendmsg, struct socket *sock, struct msghdr *msg, int size, int ret)
+{
+	if (ret)
+		return earlier(ret);
+	/* On a connected socket nothing is left to judge. */
+	return msg->msg_name || msg->msg_controllen ? judge_message(sock, msg) : 0;
+}
+
 SEC("lsm/socket_setsockopt")
 int BPF_PROG(net_setsockopt, struct socket *sock, int level, int option, int ret)
 {
-	struct query q = { .op = OP_SOCKOPT, .access = KIND_RAW, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 	struct sock *sk;
 
@@ -647,6 +655,8 @@ int BPF_PROG(net_setsockopt, struct socket *sock, int level, int option, int ret
 	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_SOCKOPT);
+	q.access = KIND_RAW;
 	sk = sock->sk;
 	if (!sk || !is_internet(sk))
 		return 0;
@@ -656,7 +666,7 @@ int BPF_PROG(net_setsockopt, struct socket *sock, int level, int option, int ret
 SEC("lsm/sctp_bind_connect")
 int BPF_PROG(net_sctp, struct sock *sk, int option, struct sockaddr *address, int len, int ret)
 {
-	struct query q = { .op = OP_CONNECT, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 
 	if (ret)
@@ -664,6 +674,7 @@ int BPF_PROG(net_sctp, struct sock *sk, int option, struct sockaddr *address, in
 	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_CONNECT);
 	q.family = sk->__sk_common.skc_family;
 	return net_other(s, &q, sk);
 }
@@ -835,7 +846,7 @@ static __always_inline int unix_decide(struct subject *s, struct query *q, const
 SEC("lsm/unix_stream_connect")
 int BPF_PROG(net_unix_connect, struct sock *sock, struct sock *other, struct sock *newsk, int ret)
 {
-	struct query q = { .op = OP_CONNECT, .granted = ROLE_DEPTH };
+	struct query q;
 	struct owner *owner, *copy;
 	struct subject *s;
 
@@ -851,6 +862,7 @@ int BPF_PROG(net_unix_connect, struct sock *sock, struct sock *other, struct soc
 	s = current_subject();
 	if (!s || made_within(s, owner))
 		return 0;
+	q = asked(OP_CONNECT);
 	q.value = sock->sk_type;
 	return unix_decide(s, &q, other);
 }
@@ -858,7 +870,7 @@ int BPF_PROG(net_unix_connect, struct sock *sock, struct sock *other, struct soc
 SEC("lsm/unix_may_send")
 int BPF_PROG(net_unix_send, struct socket *sock, struct socket *other, int ret)
 {
-	struct query q = { .op = OP_SEND, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 	struct sock *to;
 
@@ -872,6 +884,7 @@ int BPF_PROG(net_unix_send, struct socket *sock, struct socket *other, int ret)
 		return 0;
 	if (made_within(s, owner_of(to)))
 		return 0;
+	q = asked(OP_SEND);
 	q.value = to->sk_type;
 	return unix_decide(s, &q, to);
 }
@@ -958,7 +971,7 @@ static __always_inline int net_received(struct subject *s, struct query *q, stru
 SEC("lsm/file_receive")
 int BPF_PROG(file_receive, struct file *file, int ret)
 {
-	struct query q = { .op = OP_RECEIVE, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 
 	if (ret)
@@ -966,6 +979,7 @@ int BPF_PROG(file_receive, struct file *file, int ret)
 	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_RECEIVE);
 	if (!pathless(file->f_path.dentry))
 		return errno_of(file_received(s, &q, file));
 	return net_received(s, &q, file);

@@ -24,7 +24,7 @@ static __always_inline int had_root(const struct cred *old)
 SEC("lsm/task_fix_setuid")
 int BPF_PROG(proc_setuid, struct cred *new, const struct cred *old, int flags, int ret)
 {
-	struct query q = { .op = OP_SETUID, .access = ALLOW_SETUID, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 
 	if (ret)
@@ -32,6 +32,8 @@ int BPF_PROG(proc_setuid, struct cred *new, const struct cred *old, int flags, i
 	s = current_subject();
 	if (!s || had_root(old))
 		return 0;
+	q = asked(OP_SETUID);
+	q.access = ALLOW_SETUID;
 	if (new->uid.val &&new->euid.val &&new->suid.val &&new->fsuid.val)
 		return 0;
 	return errno_of(flag_decide(s, &q, EPERM));
@@ -41,7 +43,7 @@ SEC("lsm/capset")
 int BPF_PROG(proc_capset, struct cred *new, const struct cred *old, const void *effective,
 	     const void *inheritable, const void *permitted, int ret)
 {
-	struct query q = { .op = OP_CAPSET, .access = ALLOW_SETUID, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 
 	if (ret)
@@ -49,6 +51,8 @@ int BPF_PROG(proc_capset, struct cred *new, const struct cred *old, const void *
 	s = current_subject();
 	if (!s)
 		return 0;
+	q = asked(OP_CAPSET);
+	q.access = ALLOW_SETUID;
 	/* Inheritable too: no capability can be made ambient that is not inheritable, and the
 	 * hook of that prctl comes when it is done. */
 	if (!(CAPABILITIES(new, cap_permitted) & ~CAPABILITIES(old, cap_permitted)) &&
@@ -89,7 +93,7 @@ SEC("lsm/capable")
 int BPF_PROG(proc_capable, const struct cred *cred, struct user_namespace *ns, int cap,
 	     unsigned int opts, int ret)
 {
-	struct query q = { .op = OP_CAPABLE, .granted = ROLE_DEPTH };
+	struct query q;
 	struct subject *s;
 
 	if (ret)
@@ -99,6 +103,7 @@ int BPF_PROG(proc_capable, const struct cred *cred, struct user_namespace *ns, i
 	s = current_subject();
 	if (!s || lent_creds())
 		return 0;
+	q = asked(OP_CAPABLE);
 	q.access = capability_flag(cap);
 	q.value = cap;
 	/* Reading as root asks for DAC_READ_SEARCH before DAC_OVERRIDE, which stays. */
