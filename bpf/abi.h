@@ -370,6 +370,21 @@ struct latest {
 	__u32 role;
 };
 
+/* An address and port that a policy's rules opened to the task: asked again, no table is
+ * searched. The task alone reads and writes it, and a policy never changes under its id. */
+struct allowed {
+	__u64 policy; /* its id; 0: nothing is known */
+	__u32 addr[4];
+	__u32 port;
+	__u32 family;
+	__u32 list; /* enum port_list */
+	__u32 rule;
+};
+
+enum {
+	ALLOWED = 4, /* addresses that a task has room for; a power of two */
+};
+
 /* How many events a domain may still report in this second. */
 struct limit {
 	__u64 domain;	   /* whose it is */
@@ -394,6 +409,7 @@ struct subject {
 	struct latest latest;
 	struct walk walk;
 	struct policy view; /* scratch, for UNIX sockets */
+	struct allowed allowed[4];
 };
 
 /* Value of the domains map: one enrollment and the tasks in it. */

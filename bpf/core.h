@@ -418,11 +418,12 @@ struct query {
 	};
 };
 
-/* An empty query. Made when there is something to ask, as a hook mostly finds that there
- * is not. */
-static __always_inline struct query asked(__u32 op)
+/* Begin a query. Not where it is declared: hooks mostly find that there is nothing to ask. */
+static __always_inline void ask(struct query *q, __u32 op)
 {
-	return (struct query){ .op = op, .granted = ROLE_DEPTH };
+	__builtin_memset(q, 0, sizeof(*q));
+	q->op = op;
+	q->granted = ROLE_DEPTH;
 }
 
 #include "event.h"
@@ -596,7 +597,7 @@ __noinline int refuse_sealed(struct query *q)
 /* The same, where there is no query yet: stack is scarce. */
 __noinline int refuse_sealed_op(__u32 op, __u32 value)
 {
-	struct query q = asked(op);
+	struct query q = { .op = op, .granted = ROLE_DEPTH };
 
 	q.value = value;
 	refuse_closed(&q);

@@ -140,7 +140,7 @@ static __noinline int judge_mapping(struct file *file, unsigned long prot)
 
 	if (!s)
 		return 0;
-	q = asked(OP_MAP_EXEC);
+	ask(&q, OP_MAP_EXEC);
 	if (!file || is_null(file))
 		return errno_of(made_code(s, &q));
 	if (prot & PROT_WRITE)
@@ -167,7 +167,7 @@ static __noinline int judge_protection(struct vm_area_struct *vma, unsigned long
 
 	if (!s)
 		return 0;
-	q = asked(OP_MAP_EXEC);
+	ask(&q, OP_MAP_EXEC);
 	file = PEEK(vma, vm_file);
 	/* Without a file, or with pages that were written since they were mapped. */
 	if (!file || PEEK(vma, anon_vma) || (prot & PROT_WRITE))

@@ -664,7 +664,16 @@ type JailSubject struct {
 		OwnPid uint32
 		Text   [256]uint8
 	}
-	View JailPolicy
+	View    JailPolicy
+	Allowed [4]struct {
+		_      structs.HostLayout
+		Policy uint64
+		Addr   [4]uint32
+		Port   uint32
+		Family uint32
+		List   uint32
+		Rule   uint32
+	}
 }
 
 type JailSubjectFlag uint32

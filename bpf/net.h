@@ -190,16 +190,35 @@ static __noinline long ascend_one(__u32 i, struct ascend *a)
 	return 0;
 }
 
+static __always_inline int same_address(const __u32 *a, const __u32 *b)
+{
+	return ((const word *)a)[0] == ((const word *)b)[0] &&
+	       ((const word *)a)[1] == ((const word *)b)[1];
+}
+
+/* Where the subject has what it knows of this address. */
+static __always_inline struct allowed *allowed_at(struct subject *s, const struct query *q)
+{
+	return &s->allowed[(q->words[0] + q->words[3] + q->port + q->member) & (ALLOWED - 1)];
+}
+
 /* Verdict for address, port and direction; what no rule matches gets the flag's. */
 __noinline int net_verdict(struct subject *s, struct policy *p, struct query *q)
 {
 	struct ascend a = { .policy = p, .query = q, .verdict = PORT_NONE };
+	struct allowed *known;
 	__u32 slot;
 	int node;
 
 	if (!s || !p || !q)
 		return 0;
 	if (p->net_node_len) {
+		known = allowed_at(s, q);
+		if (known->policy == p->id && known->port == q->port && known->list == q->list &&
+		    known->family == q->family && same_address(known->addr, q->words)) {
+			q->rule = known->rule;
+			return 1;
+		}
 		slot = p->slot;
 		a.inner = bpf_map_lookup_elem(&tables, &slot);
 		node = -1;
@@ -216,8 +235,17 @@ __noinline int net_verdict(struct subject *s, struct policy *p, struct query *q)
 			q->reason = REASON_UNREADABLE;
 			return 0;
 		}
+		if (a.verdict == PORT_ALLOW) {
+			known->policy = p->id;
+			__builtin_memcpy(known->addr, q->words, sizeof(known->addr));
+			known->port = q->port;
+			known->family = q->family;
+			known->list = q->list;
+			known->rule = q->rule;
+			return 1;
+		}
 		if (a.verdict != PORT_NONE)
-			return a.verdict == PORT_ALLOW;
+			return 0;
 		q->rule = 0;
 	}
 	return (p->flags & ALLOW_NETWORK) != 0;
@@ -456,7 +484,7 @@ int BPF_PROG(net_create, int family, int type, int protocol, int kern, int ret)
 	s = current_subject();
 	if (!s || kern)
 		return 0;
-	q = asked(OP_SOCKET);
+	ask(&q, OP_SOCKET);
 	q.family = family;
 	q.protocol = protocol;
 	q.value = type & SOCK_TYPE_MASK;
@@ -478,7 +506,7 @@ int BPF_PROG(net_bind, struct socket *sock, struct sockaddr *address, int addrle
 	s = current_subject();
 	if (!s)
 		return 0;
-	q = asked(OP_BIND);
+	ask(&q, OP_BIND);
 	sk = sock->sk;
 	if (!sk)
 		return 0;
@@ -506,7 +534,7 @@ int BPF_PROG(net_listen, struct socket *sock, int backlog, int ret)
 	s = current_subject();
 	if (!s)
 		return 0;
-	q = asked(OP_LISTEN);
+	ask(&q, OP_LISTEN);
 	sk = sock->sk;
 	if (!sk)
 		return 0;
@@ -536,7 +564,7 @@ int BPF_PROG(net_connect, struct socket *sock, struct sockaddr *address, int add
 	s = current_subject();
 	if (!s)
 		return 0;
-	q = asked(OP_CONNECT);
+	ask(&q, OP_CONNECT);
 	sk = sock->sk;
 	if (!sk)
 		return 0;
@@ -596,7 +624,7 @@ static __noinline int judge_message(struct socket *sock, struct msghdr *msg)
 
 	if (!s)
 		return 0;
-	q = asked(OP_SEND);
+	ask(&q, OP_SEND);
 	sk = sock->sk;
 	if (!sk)
 		return 0;
@@ -655,7 +683,7 @@ int BPF_PROG(net_setsockopt, struct socket *sock, int level, int option, int ret
 	s = current_subject();
 	if (!s)
 		return 0;
-	q = asked(OP_SOCKOPT);
+	ask(&q, OP_SOCKOPT);
 	q.access = KIND_RAW;
 	sk = sock->sk;
 	if (!sk || !is_internet(sk))
@@ -674,7 +702,7 @@ int BPF_PROG(net_sctp, struct sock *sk, int option, struct sockaddr *address, in
 	s = current_subject();
 	if (!s)
 		return 0;
-	q = asked(OP_CONNECT);
+	ask(&q, OP_CONNECT);
 	q.family = sk->__sk_common.skc_family;
 	return net_other(s, &q, sk);
 }
@@ -689,18 +717,12 @@ static __always_inline struct owner *owner_of(struct sock *sk)
 }
 
 /* Without memory the socket stays unstamped, which opens nothing. */
-SEC("lsm/socket_post_create")
-int BPF_PROG(net_stamp, struct socket *sock, int family, int type, int protocol, int kern, int ret)
+static __noinline int stamp_socket(struct socket *sock)
 {
-	struct subject *s;
+	struct subject *s = current_subject();
 	struct owner *o;
 	struct sock *sk;
 
-	if (ret)
-		return earlier(ret);
-	if (family != AF_UNIX || kern)
-		return 0;
-	s = current_subject();
 	if (!s)
 		return 0;
 	sk = sock->sk;
@@ -711,6 +733,14 @@ int BPF_PROG(net_stamp, struct socket *sock, int family, int type, int protocol,
 		return 0;
 	own(o, s);
 	return 0;
+}
+
+SEC("lsm/socket_post_create")
+int BPF_PROG(net_stamp, struct socket *sock, int family, int type, int protocol, int kern, int ret)
+{
+	if (ret)
+		return earlier(ret);
+	return family == AF_UNIX && !kern ? stamp_socket(sock) : 0;
 }
 
 /*
@@ -862,7 +892,7 @@ int BPF_PROG(net_unix_connect, struct sock *sock, struct sock *other, struct soc
 	s = current_subject();
 	if (!s || made_within(s, owner))
 		return 0;
-	q = asked(OP_CONNECT);
+	ask(&q, OP_CONNECT);
 	q.value = sock->sk_type;
 	return unix_decide(s, &q, other);
 }
@@ -884,7 +914,7 @@ int BPF_PROG(net_unix_send, struct socket *sock, struct socket *other, int ret)
 		return 0;
 	if (made_within(s, owner_of(to)))
 		return 0;
-	q = asked(OP_SEND);
+	ask(&q, OP_SEND);
 	q.value = to->sk_type;
 	return unix_decide(s, &q, to);
 }
@@ -971,7 +1001,7 @@ static __always_inline int net_received(struct subject *s, struct query *q, stru
 SEC("lsm/file_receive")
 int BPF_PROG(file_receive, struct file *file, int ret)
 {
-	struct query q;
+	struct query q = { .op = OP_RECEIVE, .granted = ROLE_DEPTH };
 	struct subject *s;
 
 	if (ret)
@@ -979,7 +1009,6 @@ int BPF_PROG(file_receive, struct file *file, int ret)
 	s = current_subject();
 	if (!s)
 		return 0;
-	q = asked(OP_RECEIVE);
 	if (!pathless(file->f_path.dentry))
 		return errno_of(file_received(s, &q, file));
 	return net_received(s, &q, file);

@@ -32,7 +32,7 @@ int BPF_PROG(proc_setuid, struct cred *new, const struct cred *old, int flags, i
 	s = current_subject();
 	if (!s || had_root(old))
 		return 0;
-	q = asked(OP_SETUID);
+	ask(&q, OP_SETUID);
 	q.access = ALLOW_SETUID;
 	if (new->uid.val &&new->euid.val &&new->suid.val &&new->fsuid.val)
 		return 0;
@@ -51,7 +51,7 @@ int BPF_PROG(proc_capset, struct cred *new, const struct cred *old, const void *
 	s = current_subject();
 	if (!s)
 		return 0;
-	q = asked(OP_CAPSET);
+	ask(&q, OP_CAPSET);
 	q.access = ALLOW_SETUID;
 	/* Inheritable too: no capability can be made ambient that is not inheritable, and the
 	 * hook of that prctl comes when it is done. */
@@ -103,7 +103,7 @@ int BPF_PROG(proc_capable, const struct cred *cred, struct user_namespace *ns, i
 	s = current_subject();
 	if (!s || lent_creds())
 		return 0;
-	q = asked(OP_CAPABLE);
+	ask(&q, OP_CAPABLE);
 	q.access = capability_flag(cap);
 	q.value = cap;
 	/* Reading as root asks for DAC_READ_SEARCH before DAC_OVERRIDE, which stays. */
@@ -175,8 +175,8 @@ static __always_inline int reach_task(struct task_struct *target, __u32 op)
 
 	if (target->tgid == t->tgid)
 		return 0;
-	s = own_subject();
-	if (!s || reaches(s, subject_of(target)) || !acting())
+	s = own_entry(t);
+	if (!s || !s->depth || reaches(s, subject_of(target)) || !acting())
 		return 0;
 	return errno_of(refuse_reach(s, op, target->tgid));
 }

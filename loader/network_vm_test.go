@@ -3,11 +3,12 @@
 package loader
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os/exec"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -16,62 +17,100 @@ import (
 )
 
 // TestKernelAgreesOnTheNetwork compares what the kernel refuses with what the compiled
-// policy says, for random rules and questions on loopback addresses.
+// policies say, for random rules and questions on loopback addresses. Two processes, one of
+// them in two roles, live through all sets of rules and are asked everything again, so that
+// what a task was told before decides nothing else.
 func TestKernelAgreesOnTheNetwork(t *testing.T) {
-	const sets, questions = 40, 120
+	const sets, questions = 40, 100
 	k := testKernel(t)
 	r := rand.New(rand.NewPCG(9, 10))
-	allowed := 0
+	roles := func() (list []*profiles.Role) {
+		for id := range uint32(2) {
+			role := &profiles.Role{
+				ID: 5000 + id, Name: fmt.Sprint("net", id),
+				Flags: profiles.AllowFileAccess | profiles.Flags(r.IntN(2))*profiles.AllowNetwork,
+				Users: []profiles.Text{{Value: "*"}},
+			}
+			for range r.IntN(10) {
+				role.Network = append(role.Network, randomRule(r))
+			}
+			list = append(list, role)
+		}
+		return list
+	}
+	install := func(list []*profiles.Role) (policies []*profiles.Policy) {
+		t.Helper()
+		if err := k.InstallRoles(list); err != nil {
+			t.Fatal(err)
+		}
+		for _, role := range list {
+			p, err := role.Compile(profiles.Env{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			policies = append(policies, p)
+		}
+		return policies
+	}
+	install(roles())
+	type prober struct {
+		depth   int // roles that it is in
+		in      io.Writer
+		out     *bufio.Reader
+		allowed int
+	}
+	var probers []*prober
+	for i, ids := range []string{"5000", "5000,5001"} {
+		in, out, _ := startPiped(t, exec.Command(attackBinary, "-j", ids, "PROBE"))
+		probers = append(probers, &prober{depth: i + 1, in: in, out: bufio.NewReader(out)})
+	}
 	for set := range sets {
-		role := &profiles.Role{
-			ID: uint32(5000 + set), Name: fmt.Sprintf("net%d", set),
-			Flags: profiles.AllowFileAccess | profiles.Flags(r.IntN(2))*profiles.AllowNetwork,
-			Users: []profiles.Text{{Value: "*"}},
-		}
-		for range r.IntN(10) {
-			role.Network = append(role.Network, randomRule(r))
-		}
-		if err := k.InstallRoles([]*profiles.Role{role}); err != nil {
-			t.Fatal(err)
-		}
-		policy, err := role.Compile(profiles.Env{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var (
-			input strings.Builder
-			want  []bool
-		)
+		list := roles()
+		policies := install(list)
+		var asked []question
 		for range questions {
-			protocol := profiles.TCP + profiles.Protocol(r.IntN(2))
-			op := []string{"bind", "connect", "send"}[r.IntN(3)]
-			addr, port := randomAddr(r), randomPort(r)
-			fmt.Fprintf(&input, "%s %s %s %d\n", protocol, op, addr, port)
-			want = append(want, expected(policy, protocol, op, addr, port))
+			asked = append(asked, question{
+				protocol: profiles.TCP + profiles.Protocol(r.IntN(2)), op: []string{"bind", "connect", "send"}[r.IntN(3)],
+				addr: randomAddr(r), port: randomPort(r),
+			})
 		}
-		cmd := exec.Command(attackBinary, "-j", fmt.Sprint(role.ID), "PROBE")
-		cmd.Stdin = strings.NewReader(input.String())
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("probe: %v", err)
-		}
-		answers, lines := strings.Fields(string(out)), strings.Split(input.String(), "\n")
-		if len(answers) != questions {
-			t.Fatalf("%d answers", len(answers))
-		}
-		for i, a := range answers {
-			if got := a != fmt.Sprint(int(unix.EACCES)); got != want[i] {
-				t.Errorf("%s: the kernel answers %s, the policy says %t\n%v", lines[i], a, want[i], role.Network)
+		asked = append(asked, asked...)
+		r.Shuffle(len(asked), func(i, j int) { asked[i], asked[j] = asked[j], asked[i] })
+		for _, p := range probers {
+			for _, q := range asked {
+				fmt.Fprintln(p.in, q.protocol, q.op, q.addr, q.port)
 			}
-			if want[i] {
-				allowed++
+			for _, q := range asked {
+				want, answer := true, 0
+				for _, policy := range policies[:p.depth] {
+					want = want && expected(policy, q.protocol, q.op, q.addr, q.port)
+				}
+				if _, err := fmt.Fscanln(p.out, &answer); err != nil {
+					t.Fatal(err)
+				}
+				if got := answer != int(unix.EACCES); got != want {
+					t.Errorf("set %d, %d roles: %+v: the kernel answers %d, the policies say %t\n%v\n%v",
+						set, p.depth, q, answer, want, list[0].Network, list[1].Network)
+				}
+				if want {
+					p.allowed++
+				}
 			}
 		}
 	}
-	if allowed < sets*questions/10 || allowed > sets*questions*9/10 {
-		t.Errorf("%d of %d allowed: the questions are too easy", allowed, sets*questions)
+	for _, p := range probers {
+		if p.allowed < sets*questions/5 || p.allowed > sets*questions*9/5 {
+			t.Errorf("%d roles: %d of %d allowed: the questions are too easy", p.depth, p.allowed, 2*sets*questions)
+		}
+		t.Logf("%d roles: %d questions, %d allowed", p.depth, 2*sets*questions, p.allowed)
 	}
-	t.Logf("%d questions, %d allowed", sets*questions, allowed)
+}
+
+type question struct {
+	protocol profiles.Protocol
+	op       string
+	addr     netip.Addr
+	port     uint16
 }
 
 // expected is the policy's verdict. Sending to no address is sending to this machine.

@@ -28,6 +28,7 @@ int attack(int argc, char **argv)
 {
 	char protocol[8], op[16], host[64], port[8];
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	while (scanf("%7s %15s %63s %7s", protocol, op, host, port) == 4)
 		printf("%d\n", probe(protocol, op, host, port));
 	return 0;
