@@ -120,12 +120,9 @@ static __always_inline int map_code(struct subject *s, struct query *q, struct f
 	return file_decide(s, s->depth, q, dentry);
 }
 
-/* Memory that a program wrote and means to run. Global, and with the caller's query: stack
- * is scarce. */
-__noinline int made_code(struct subject *s, struct query *q)
+/* Memory that a program wrote and means to run. With the caller's query: stack is scarce. */
+static __always_inline int made_code(struct subject *s, struct query *q)
 {
-	if (!s || !q)
-		return -EACCES;
 	q->access = ALLOW_JIT;
 	return flag_decide(s, q, EACCES);
 }

@@ -593,8 +593,9 @@ static __always_inline int routes(__u32 level, __u32 type)
 	       (level == IPPROTO_IPV6 && (type == IPV6_RTHDR || type == IPV6_2292RTHDR));
 }
 
-/* 1: the message has a source route, or more control messages than are looked at. */
-static __always_inline int routed(const struct msghdr *msg)
+/* 1: the message has a source route, or more control messages than are looked at. Not
+ * inlined: stack is scarce. */
+static __noinline int routed(const struct msghdr *msg)
 {
 	__u64 at = (__u64)msg->msg_control, end = at + msg->msg_controllen;
 	struct control_message m;
@@ -616,18 +617,18 @@ static __always_inline int routed(const struct msghdr *msg)
 /* Not inlined: most messages never come here, and need neither its registers nor its stack. */
 static __noinline int judge_message(struct socket *sock, struct msghdr *msg)
 {
-	struct subject *s = current_subject();
+	struct sock *sk = sock->sk;
+	struct subject *s;
 	struct query q;
-	struct sock *sk;
 	__u32 protocol;
 	int is;
 
+	if (!sk)
+		return 0;
+	s = current_subject();
 	if (!s)
 		return 0;
 	ask(&q, OP_SEND);
-	sk = sock->sk;
-	if (!sk)
-		return 0;
 	if (!is_internet(sk)) {
 		/* UNIX sockets: unix_may_send. */
 		if (sk->__sk_common.skc_family == AF_UNIX || !msg->msg_name)
