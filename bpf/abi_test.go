@@ -15,7 +15,7 @@ func TestABIHasNoImplicitPadding(t *testing.T) {
 	}
 	for _, name := range []string{
 		"policy", "role", "start_key", "net_range4", "net_range6", "net_node", "port_range",
-		"member", "walk", "subject", "pending", "domain", "pod", "control", "event", "subject_info", "entrant", "stamp",
+		"member", "walk", "allowed", "subject", "pending", "domain", "pod", "control", "event", "subject_info", "entrant", "stamp",
 		"guard_key", "path_identity", "sealing", "map_use", "program_use",
 	} {
 		var s *btf.Struct
