@@ -24,6 +24,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -272,6 +273,32 @@ static void receive(int i)
 	check(recv(peer, fresh, sizeof(fresh), 0));
 }
 
+/* To more addresses than jail remembers for a task. */
+static int peers[PORTS];
+
+static void udp_peers(void)
+{
+	for (int i = 0; i < PORTS; i++) {
+		peers[i] = new_socket(SOCK_DGRAM);
+		check(bind(peers[i], address(i), address_len));
+	}
+	client = check(socket(AF_INET, SOCK_DGRAM, 0));
+}
+static void send_to_next(int i)
+{
+	check(sendto(client, "x", 1, 0, address((i + WARMUP) % PORTS), address_len));
+}
+static void receive_next(int i)
+{
+	check(recv(peers[(i + WARMUP) % PORTS], fresh, sizeof(fresh), 0));
+}
+static void close_peers(void)
+{
+	for (int i = 0; i < PORTS; i++)
+		check(close(peers[i]));
+	check(close(client));
+}
+
 static void send_message(int i)
 {
 	struct iovec part = { "x", 1 };
@@ -426,6 +453,39 @@ static void kill_child(int i)
 {
 	check(kill(child, 0));
 }
+/* A child that answers each signal by a byte. Once it is woken it runs until it sleeps again,
+ * or who runs when would be the scheduler's to choose. */
+static int answers[2];
+
+static void start_answering(void)
+{
+	struct sched_param first = { .sched_priority = 1 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	check(sigprocmask(SIG_BLOCK, &set, NULL));
+	check(pipe(answers));
+	child = check(fork());
+	if (!child) {
+		check(sched_setscheduler(0, SCHED_FIFO, &first));
+		for (;;) {
+			check(sigwaitinfo(&set, NULL));
+			check(write(answers[1], "x", 1));
+		}
+	}
+}
+static void kill_answered(int i)
+{
+	check(kill(child, SIGUSR1));
+	check(read(answers[0], fresh, 1));
+}
+static void stop_answering(void)
+{
+	stop_child();
+	check(close(answers[0])), check(close(answers[1]));
+}
+
 static void do_getpid(int i)
 {
 	syscall(SYS_getpid);
@@ -449,6 +509,12 @@ static void unmap(int i)
 {
 	check(munmap(memory, 4096));
 }
+static void map_touch_unmap(int i)
+{
+	map_code(i);
+	(void)*(volatile char *)memory;
+	unmap(i);
+}
 static void open_code(void)
 {
 	file = check(open(TRUE, O_RDONLY));
@@ -464,6 +530,12 @@ static void unmap_once(void)
 static void protect(int i)
 {
 	check(mprotect(memory, 4096, i & 1 ? PROT_READ : PROT_READ | PROT_WRITE));
+}
+static void protect_touch(int i)
+{
+	check(mprotect(memory, 4096, PROT_READ | PROT_WRITE));
+	*(volatile char *)memory = 1;
+	check(mprotect(memory, 4096, PROT_READ));
 }
 static void close_file(void)
 {
@@ -494,6 +566,8 @@ static const struct op {
 	{ "bind (tcp)", 500, do_bind, .before = bind_socket, .after = close_client },
 	{ "socket+bind+close", 500, bind_whole },
 	{ "sendto (udp, address)", 500, send_to, udp_pair, close_both, .after = receive },
+	{ "sendto (udp, ten ports)", 500, send_to_next, udp_peers, close_peers,
+	  .after = receive_next },
 	{ "sendmsg (udp, connected)", 500, send_message, udp_connected, close_both,
 	  .after = receive },
 	{ "sendmsg (tcp)", 500, send_message, tcp_pair, close_three, .after = receive },
@@ -501,9 +575,12 @@ static const struct op {
 	{ "fork+exec+wait", 100, do_exec },
 	{ "mmap (anonymous)", 500, map_anon, .after = unmap },
 	{ "mmap (code)", 500, map_code, open_code, close_file, .after = unmap },
+	{ "mmap+touch+munmap (code)", 500, map_touch_unmap, open_code, close_file },
 	{ "mprotect", 500, protect, map_once, unmap_once },
+	{ "mprotect+touch+mprotect", 500, protect_touch, map_once, unmap_once },
 	{ "kill (self, 0)", 500, kill_self },
 	{ "kill (child, 0)", 500, kill_child, start_child, stop_child },
+	{ "kill (child), delivered", 500, kill_answered, start_answering, stop_answering },
 };
 
 static const struct op http[] = {
