@@ -42,54 +42,59 @@ static __always_inline int is_mapped(const __u32 *addr)
 
 /*
  * The searches below step without a branch: the verifier would follow both ways of each.
- * This is what a step skips: `half` where the entry begins at or below the value that is
- * looked for, else 0. `beyond`: the value less the entry's begin.
+ * This is what a step skips: `half` where the entry begins at or below what is sought, so
+ * that `before` is negative; else 0.
  */
-static __always_inline __u32 skipped(__u32 half, __s64 beyond)
+static __always_inline __u32 skipped(__u32 half, __s64 before)
 {
-	beyond >>= 63;
-	opaque(beyond);
-	return half & ~(__u32)beyond;
+	opaque(before); /* here and below, or the compiler makes it a branch */
+	before >>= 63;
+	opaque(before);
+	return half & (__u32)before;
 }
 
-/* How far the query's value is beyond the entry's begin; negative: it is not. */
-typedef __s64 (*beyond_fn)(void *entry, struct query *q);
+/* What a search looks for: a value, of which this is the next one, or the query's address. */
+struct sought {
+	__s64 end;
+	struct query *query;
+};
+
+/* Negative where the entry begins at or below what is sought. */
+typedef __s64 (*before_fn)(void *entry, const struct sought *sought);
 
 /*
- * The last of `len` entries of `size` bytes that begins at or below the query's value; the
+ * The last of `len` entries of `size` bytes that begins at or below what is sought; the
  * first one begins at 0. Once all that are left lie in one page they are searched without
  * looking up more. NULL: unreadable.
  */
 static __always_inline void *last_below(void *inner, __u32 at, __u32 len, __u32 size,
-					struct query *q, beyond_fn beyond)
+					const struct sought *sought, before_fn before)
 {
-	__u32 left = len, half, index;
+	__u32 left = len * size, half, index; /* bytes */
 	struct page *page;
 	void *entry;
 
 	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		half = left / 2;
-		if (!half || at / PAGE_BYTES == (at + left * size - 1) / PAGE_BYTES)
+		if (left < 2 * size || at / PAGE_BYTES == (at + left - 1) / PAGE_BYTES)
 			break;
-		entry = table_at(inner, at + half * size, size);
+		half = (left / 2) & ~(size - 1);
+		entry = table_at(inner, at + half, size);
 		if (!entry)
 			return NULL;
-		half = skipped(half, beyond(entry, q));
-		left -= left / 2;
-		at += half * size;
+		left -= half;
+		at += skipped(half, before(entry, sought));
 	}
 	index = at / PAGE_BYTES;
 	page = bpf_map_lookup_elem(inner, &index);
 	if (!page)
 		return NULL;
-	at &= PAGE_BYTES - 1;
 	for (__u32 i = 0; i < SEARCH_STEPS; i++) {
-		half = left / 2;
-		if (!half)
+		if (left < 2 * size)
 			break;
+		half = (left / 2) & ~(size - 1);
+		entry = &page->bytes[(at + half) & (PAGE_BYTES - size)];
 		left -= half;
-		entry = &page->bytes[(at + half * size) & (PAGE_BYTES - size)];
-		at += skipped(half, beyond(entry, q)) * size;
+		at += skipped(half, before(entry, sought));
 	}
 	return &page->bytes[at & (PAGE_BYTES - size)];
 }
@@ -106,24 +111,25 @@ __noinline int net_above6(struct net_range6 *range, struct query *q)
 	return 0;
 }
 
-static __always_inline __s64 beyond6(void *range, struct query *q)
+static __always_inline __s64 before6(void *range, const struct sought *sought)
 {
-	return -(net_above6(range, q) & 1);
+	return (net_above6(range, sought->query) & 1) - 1;
 }
 
-static __always_inline __s64 beyond4(void *range, struct query *q)
+static __always_inline __s64 before4(void *range, const struct sought *sought)
 {
-	return (__s64)q->words[0] - ((struct net_range4 *)range)->first;
+	return ((struct net_range4 *)range)->first - sought->end;
 }
 
-static __always_inline __s64 beyond_port(void *range, struct query *q)
+static __always_inline __s64 before_port(void *range, const struct sought *sought)
 {
-	return (__s64)q->port - ((struct port_range *)range)->first;
+	return ((struct port_range *)range)->first - sought->end;
 }
 
 /* The node of the innermost prefix around the query's v6 address; -1: unreadable. */
 __noinline int net_node6(struct policy *p, struct query *q)
 {
+	struct sought sought = { .query = q };
 	struct net_range6 *r;
 	void *inner;
 	__u32 slot;
@@ -136,20 +142,21 @@ __noinline int net_node6(struct policy *p, struct query *q)
 	inner = bpf_map_lookup_elem(&tables, &slot);
 	if (!inner)
 		return -1;
-	r = last_below(inner, p->net_v6_at, p->net_v6_len, sizeof(*r), q, beyond6);
+	r = last_below(inner, p->net_v6_at, p->net_v6_len, sizeof(*r), &sought, before6);
 	return r ? (int)r->node : -1;
 }
 
 /* The same, v4. */
 static __always_inline int net_node4(struct policy *p, struct query *q, void *inner)
 {
+	struct sought sought = { .end = (__s64)q->words[0] + 1 };
 	struct net_range4 *r;
 
 	if (!p->net_v4_len)
 		return -1;
 	if (p->net_v4_len == 1) /* no prefix but 0.0.0.0/0, whose node is the first one */
 		return 0;
-	r = last_below(inner, p->net_v4_at, p->net_v4_len, sizeof(*r), q, beyond4);
+	r = last_below(inner, p->net_v4_at, p->net_v4_len, sizeof(*r), &sought, before4);
 	return r ? (int)r->node : -1;
 }
 
@@ -167,6 +174,7 @@ static __noinline long ascend_one(__u32 i, struct ascend *a)
 {
 	struct policy *p = a->policy;
 	struct query *q = a->query;
+	struct sought sought = { .end = (__s64)q->port + 1 };
 	struct port_range *r;
 	struct net_node *n;
 	__u32 list = q->list & (PORT_LISTS - 1);
@@ -177,7 +185,8 @@ static __noinline long ascend_one(__u32 i, struct ascend *a)
 		return 1;
 	}
 	if (n->len[list]) {
-		r = last_below(a->inner, n->at[list], n->len[list], sizeof(*r), q, beyond_port);
+		r = last_below(a->inner, n->at[list], n->len[list], sizeof(*r), &sought,
+			       before_port);
 		a->verdict = r ? r->verdict : -1;
 		if (r)
 			q->rule = r->rule;
