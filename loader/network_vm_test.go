@@ -13,26 +13,27 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jail/bpf"
 	"jail/profiles"
 )
 
 // TestKernelAgreesOnTheNetwork compares what the kernel refuses with what the compiled
 // policies say, for random rules and questions on loopback addresses. Two processes, one of
 // them in two roles, live through all sets of rules and are asked everything again, so that
-// what a task was told before decides nothing else.
+// what a task was told before decides nothing else. Some sets have tables of many pages.
 func TestKernelAgreesOnTheNetwork(t *testing.T) {
-	const sets, questions = 40, 100
+	const sets, large, questions = 40, 3, 100
 	k := testKernel(t)
 	r := rand.New(rand.NewPCG(9, 10))
-	roles := func() (list []*profiles.Role) {
+	roles := func(rules int, random func(*rand.Rand) profiles.NetworkRule) (list []*profiles.Role) {
 		for id := range uint32(2) {
 			role := &profiles.Role{
 				ID: 5000 + id, Name: fmt.Sprint("net", id),
 				Flags: profiles.AllowFileAccess | profiles.Flags(r.IntN(2))*profiles.AllowNetwork,
 				Users: []profiles.Text{{Value: "*"}},
 			}
-			for range r.IntN(10) {
-				role.Network = append(role.Network, randomRule(r))
+			for range rules {
+				role.Network = append(role.Network, random(r))
 			}
 			list = append(list, role)
 		}
@@ -52,7 +53,7 @@ func TestKernelAgreesOnTheNetwork(t *testing.T) {
 		}
 		return policies
 	}
-	install(roles())
+	install(roles(1, randomRule))
 	type prober struct {
 		depth   int // roles that it is in
 		in      io.Writer
@@ -65,13 +66,20 @@ func TestKernelAgreesOnTheNetwork(t *testing.T) {
 		probers = append(probers, &prober{depth: i + 1, in: in, out: bufio.NewReader(out)})
 	}
 	for set := range sets {
-		list := roles()
+		rules, random, addr, port := r.IntN(10), randomRule, randomAddr, randomPort
+		if set < large {
+			rules, random, addr, port = 3000, spreadRule, spreadAddr, spreadPort
+		}
+		list := roles(rules, random)
 		policies := install(list)
+		if p := policies[0]; set < large && (p.NetV4Len <= uint32(bpf.JailAbiPAGE_BYTES)/8 || p.NetV6Len <= uint32(bpf.JailAbiPAGE_BYTES)/32) {
+			t.Fatalf("%d and %d ranges: they fit into a page", p.NetV4Len, p.NetV6Len)
+		}
 		var asked []question
 		for range questions {
 			asked = append(asked, question{
 				protocol: profiles.TCP + profiles.Protocol(r.IntN(2)), op: []string{"bind", "connect", "send"}[r.IntN(3)],
-				addr: randomAddr(r), port: randomPort(r),
+				addr: addr(r), port: port(r),
 			})
 		}
 		asked = append(asked, asked...)
@@ -154,4 +162,30 @@ func randomRule(r *rand.Rand) profiles.NetworkRule {
 		rule.Prefix = netip.PrefixFrom(addr, min(bits, addr.BitLen())).Masked()
 	}
 	return rule
+}
+
+// spreadRule is one of thousands: few speak of the same addresses or ports.
+func spreadRule(r *rand.Rand) profiles.NetworkRule {
+	rule := profiles.NetworkRule{
+		Protocol: profiles.Protocol(r.IntN(3)), Direction: profiles.Direction(r.IntN(3)),
+		Ports: profiles.AllPorts, Allow: r.IntN(2) == 0,
+	}
+	if r.IntN(3) > 0 {
+		addr := spreadAddr(r)
+		rule.Prefix = netip.PrefixFrom(addr, addr.BitLen()-r.IntN(12)).Masked()
+	}
+	if !rule.Prefix.IsValid() || r.IntN(2) > 0 {
+		first := spreadPort(r)
+		rule.Ports = profiles.Ports{First: first, Last: first + uint16(r.IntN(3))}
+	}
+	return rule
+}
+
+func spreadPort(r *rand.Rand) uint16 { return 20000 + uint16(r.IntN(4000)) }
+
+func spreadAddr(r *rand.Rand) netip.Addr {
+	if r.IntN(3) > 0 {
+		return netip.AddrFrom4([4]byte{127, 1, byte(r.IntN(40)), byte(r.IntN(256))})
+	}
+	return netip.AddrFrom16([16]byte{0: 0xfd, 7: byte(r.IntN(4)), 14: byte(r.IntN(20)), 15: byte(r.IntN(256))})
 }
