@@ -410,10 +410,8 @@ __noinline int local_verdict(struct subject *s, struct policy *p, struct query *
  * A datagram with an address. Where no rule speaks of the destination, a socket bound
  * to a port (q->value) that a rule opens for bind may answer from it.
  */
-__noinline int send_verdict(struct subject *s, struct policy *p, struct query *q)
+static __always_inline int send_verdict(struct subject *s, struct policy *p, struct query *q)
 {
-	if (!s || !p || !q)
-		return 0;
 	if (net_verdict(s, p, q))
 		return 1;
 	if (!q->value || q->rule || q->reason != REASON_RULE)
