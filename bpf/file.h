@@ -978,9 +978,9 @@ static __always_inline struct dentry *opened(struct dentry *dentry)
 SEC("lsm/file_open")
 int BPF_PROG(file_open, struct file *file, int ret)
 {
-	struct query q = { .op = OP_OPEN, .granted = ROLE_DEPTH };
 	struct dentry *dentry;
 	struct subject *s;
+	struct query q;
 	__u32 depth, wanted = ACCESS_READ;
 	int err;
 
@@ -991,9 +991,11 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	if (!s) {
 		if (file->f_inode->i_sb->s_magic != BPFFS_MAGIC)
 			return 0;
+		ask(&q, OP_OPEN);
 		q.leaf = (__u64)dentry;
 		return errno_of(seal_open(&q));
 	}
+	ask(&q, OP_OPEN);
 	/* Also on the lower layers of an overlay. */
 	if ((file->f_mode & FMODE_WRITE) || (file->f_flags & (O_TRUNC | O_TMPFILE_FLAG)))
 		wanted = ACCESS_WRITE;
@@ -1045,13 +1047,16 @@ static __always_inline int judge_change(struct subject *s, struct query *q, stru
  * in it comes by the inode_* hooks, for each layer of an overlay. */
 static __always_inline int file_change(struct dentry *dentry, __u32 op, int ret)
 {
-	struct query q = { .granted = ROLE_DEPTH };
 	struct subject *s;
+	struct query q;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	return s ? judge_change(s, &q, dentry, op) : 0;
+	if (!s)
+		return 0;
+	ask(&q, op);
+	return judge_change(s, &q, dentry, op);
 }
 
 /* A change of an inode's metadata. A file that has lost its last name is nobody's but
@@ -1071,13 +1076,16 @@ static __always_inline int judge_attribute(struct subject *s, struct query *q,
 
 static __always_inline int file_attribute(struct dentry *dentry, __u32 op, int ret)
 {
-	struct query q = { .granted = ROLE_DEPTH };
 	struct subject *s;
+	struct query q;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	return s ? judge_attribute(s, &q, dentry, op) : 0;
+	if (!s)
+		return 0;
+	ask(&q, op);
+	return judge_attribute(s, &q, dentry, op);
 }
 
 /* The same, self-protection first: for the inode_* hooks, which have one program each. */
@@ -1157,10 +1165,10 @@ const volatile __u32 setattr_dentry = 1;
 SEC("lsm/inode_setattr")
 int file_setattr(unsigned long long *ctx)
 {
-	struct query q = { .granted = ROLE_DEPTH };
 	struct dentry *dentry;
 	struct iattr *attr;
 	struct subject *s;
+	struct query q;
 	int ret, err;
 
 	/* A load from a computed place in ctx would not verify: keep the two apart. */
@@ -1178,6 +1186,9 @@ int file_setattr(unsigned long long *ctx)
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
+	if (!s && !sealed())
+		return 0;
+	ask(&q, OP_GUARD);
 	q.leaf = (__u64)dentry;
 	if (!s)
 		return errno_of(seal_inode(&q, 0));
@@ -1297,14 +1308,17 @@ static __always_inline int command_verdict(struct subject *s, struct policy *p, 
 
 static __always_inline int file_command(struct file *file, unsigned int cmd, int ret)
 {
-	struct query q = { .granted = ROLE_DEPTH };
 	struct dentry *dentry;
 	struct subject *s;
+	struct query q;
 	int err;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
+	if (!s && cmd != PERF_EVENT_IOC_SET_BPF)
+		return 0;
+	ask(&q, 0);
 	if (!s)
 		return errno_of(seal_ioctl(&q, cmd));
 	err = ioctl_allowed(s, &q, BPF_CORE_READ(file, f_inode, i_mode), cmd);
@@ -1471,14 +1485,16 @@ static __always_inline __u32 is_directory(struct dentry *dentry)
 SEC("lsm/path_link")
 int BPF_PROG(file_link, struct dentry *old, const struct path *dir, struct dentry *new, int ret)
 {
-	struct query q = { .op = OP_LINK, .access = ACCESS_WRITE, .granted = ROLE_DEPTH };
 	struct subject *s;
+	struct query q;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
 	if (!s)
 		return 0;
+	ask(&q, OP_LINK);
+	q.access = ACCESS_WRITE;
 	q.from = (__u64)old;
 	q.to = (__u64) new;
 	/* Of files without any name the kernel links only those of O_TMPFILE. */
@@ -1491,14 +1507,16 @@ SEC("lsm/path_rename")
 int BPF_PROG(file_rename, const struct path *old_dir, struct dentry *old,
 	     const struct path *new_dir, struct dentry *new, unsigned int flags, int ret)
 {
-	struct query q = { .op = OP_RENAME, .access = ACCESS_WRITE, .granted = ROLE_DEPTH };
 	struct subject *s;
+	struct query q;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
 	if (!s)
 		return 0;
+	ask(&q, OP_RENAME);
+	q.access = ACCESS_WRITE;
 	q.from = (__u64)old;
 	q.to = (__u64) new;
 	q.moves = MOVE_AWAY;

@@ -344,12 +344,15 @@ __noinline int guard_inode(struct subject *s, struct query *q, __u32 above)
 /* The same, where nothing else is asked. */
 static __always_inline int guard_entry(struct dentry *dentry, __u32 above, int ret)
 {
-	struct query q = { .granted = ROLE_DEPTH };
 	struct subject *s;
+	struct query q;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
+	if (!s && !sealed())
+		return 0;
+	ask(&q, OP_GUARD);
 	q.leaf = (__u64)dentry;
 	return errno_of(s ? guard_inode(s, &q, above) : seal_inode(&q, above));
 }
@@ -357,13 +360,16 @@ static __always_inline int guard_entry(struct dentry *dentry, __u32 above, int r
 /* The same, of two. */
 static __always_inline int guard_entries(struct dentry *one, struct dentry *other, int ret)
 {
-	struct query q = { .granted = ROLE_DEPTH };
 	struct subject *s;
+	struct query q;
 	int err;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
+	if (!s && !sealed())
+		return 0;
+	ask(&q, OP_GUARD);
 	q.leaf = (__u64)one;
 	err = s ? guard_inode(s, &q, 1) : seal_inode(&q, 1);
 	if (err)
@@ -432,13 +438,16 @@ __noinline int setid_planted(struct subject *s, struct query *q)
 /* A new file, of that mode. */
 static __always_inline int guard_new(struct dentry *dentry, int mode, int ret)
 {
-	struct query q = { .granted = ROLE_DEPTH };
 	struct subject *s;
+	struct query q;
 	int err;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
+	if (!s && !sealed())
+		return 0;
+	ask(&q, OP_GUARD);
 	q.leaf = (__u64)dentry;
 	if (!s)
 		return errno_of(seal_inode(&q, 0));
