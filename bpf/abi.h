@@ -326,6 +326,10 @@ struct walk {
 	__u32 magic;	/* s_magic */
 	__u32 own_pid;	/* procfs: the topmost component is the subject's own pid */
 	__u8 text[256]; /* the name being read */
+	/* what the latest try found: see file_walk() */
+	__s64 states;	  /* -1: it cannot be told */
+	__u64 renames;	  /* what they hold for: see rename_stamp() */
+	__u64 generation; /* the same: of the control block */
 };
 
 /* What a directory's path leads to in one policy's automaton. */
@@ -341,11 +345,13 @@ struct known {
 };
 
 enum {
-	KNOWN = 4, /* policies that a directory has room for; a power of two */
+	KNOWN = 4,	  /* policies that a directory has room for; a power of two */
+	PASSED = 1 << 12, /* entries of the passed map; a power of two */
 };
 
 /* Value of the directories map (inode storage): a policy's place is its id modulo KNOWN. */
 struct directory {
+	__u64 renames; /* when something was last learned of it: see rename_stamp() */
 	struct known known[4];
 };
 
@@ -404,7 +410,7 @@ struct subject {
 	__u32 flags;  /* enum subject_flag */
 	__u32 staged_flags;
 	__u32 claimed; /* 1: somebody writes above the list; see claim() */
-	__u32 moves;   /* moves_now() when the list had all that is of the whole process */
+	__u32 moves; /* of the control block, when the list had all that is of the whole process */
 	struct member list[8];
 	struct latest latest;
 	struct walk walk;
@@ -577,6 +583,9 @@ struct control {
 	__u64 adhoc;	  /* counts up; ADHOC_ROLE + the newest ad-hoc role */
 	__u64 init;	  /* address of process 1's task */
 	__u64 mounts;	  /* mounts_now() when the start states were made; 0: they are stale */
+	__u32 moves;	  /* counts processes that were moved into listed control groups, with all
+			     their threads; counted up by the programs */
+	__u32 pad;
 };
 
 enum seal {

@@ -79,15 +79,19 @@ static __always_inline int errno_of(int err)
  * upgrade two sets act: were it one word for one set, a task that passes the first while
  * the other acts, and the second after the switch, would be judged by neither.
  */
-static __always_inline int acting(void)
+static __always_inline int acting_by(struct control *c)
 {
-	struct control *c = get_control();
 	__u32 sets;
 
 	if (!c)
 		return 1;
 	sets = *(volatile __u32 *)&c->instance;
 	return (sets & INSTANCE_MASK) == instance || sets >> INSTANCE_SHIFT == instance;
+}
+
+static __always_inline int acting(void)
+{
+	return acting_by(get_control());
 }
 
 /* The same, for what must not be done twice: one set alone says yes. */
@@ -159,11 +163,9 @@ static __always_inline int is_unknown(const struct subject *s)
 }
 
 /* What was moved whole, so that its other threads have to look: see catch_up(). */
-static __always_inline __u32 moves_now(void)
+static __always_inline __u32 moves_now(const struct control *c)
 {
-	__u32 key = 0, *n = bpf_map_lookup_elem(&moves, &key);
-
-	return n ? *(volatile __u32 *)n : 0;
+	return c ? *(volatile __u32 *)&c->moves : 0;
 }
 
 /* The list is, or begins with, one that all threads of the process have. */
@@ -172,19 +174,24 @@ static __always_inline int is_whole(const struct subject *first)
 	return first && first->depth && (first->list[0].flags & MEMBER_WHOLE);
 }
 
+/* The task is not its process's first thread, and that one has some BPF storage. */
+static __always_inline int first_has_storage(struct task_struct *t)
+{
+	struct task_struct *first = UNTYPED(t, group_leader);
+
+	return first != t && PEEK(first, bpf_storage);
+}
+
 /*
  * The subject that another task is, or NULL. A thread that did not run since its process was
  * moved is what the first one is.
  */
 static __always_inline struct subject *subject_of(struct task_struct *task)
 {
-	struct task_struct *leader = task->group_leader;
-	struct subject *s = NULL, *first;
+	struct subject *s = UNTYPED(task, bpf_storage) ? entry_of(task) : NULL, *first;
 
-	if (task->bpf_storage)
-		s = entry_of(task);
-	if (leader != task && leader->bpf_storage) {
-		first = entry_of(leader);
+	if (moves_now(get_control()) && first_has_storage(task)) {
+		first = entry_of(task->group_leader);
 		if (first &&
 		    (is_unknown(first) || (is_whole(first) && (!s || s->depth < first->depth))))
 			return first;
@@ -207,9 +214,11 @@ int catch_up(void);
 
 /*
  * The current task's entry, NULL, or the entry that allows nothing. Most tasks of a system
- * have no BPF storage of any kind, nor have their first threads, and two loads tell.
+ * have no BPF storage of any kind, nor have their first threads, and two loads tell: typed
+ * ones, which cost the verifier more than UNTYPED() and every hook less. *c: the control
+ * block, where there is an entry.
  */
-static __always_inline struct subject *own_entry(struct task_struct *t)
+static __always_inline struct subject *own_entry(struct task_struct *t, struct control **c)
 {
 	struct task_struct *leader = t->group_leader;
 	struct subject *s = NULL;
@@ -217,9 +226,10 @@ static __always_inline struct subject *own_entry(struct task_struct *t)
 
 	if (t->bpf_storage)
 		s = entry_of(t);
-	else if (leader == t || !leader->bpf_storage)
+	else if (leader == t || !PEEK(leader, bpf_storage))
 		return NULL;
-	if (s ? s->moves == moves_now() : leader == t)
+	*c = get_control();
+	if (s ? s->moves == moves_now(*c) : leader == t)
 		return s;
 	switch (catch_up()) {
 	case CAUGHT_NONE:
@@ -236,26 +246,27 @@ static __always_inline struct subject *own_entry(struct task_struct *t)
 /* The subject that the current task is, or NULL, whether or not this set of programs acts. */
 static __always_inline struct subject *own_subject(void)
 {
-	struct subject *s = own_entry(bpf_get_current_task_btf());
+	struct control *c = NULL;
+	struct subject *s = own_entry(bpf_get_current_task_btf(), &c);
 
 	return s && s->depth ? s : NULL;
 }
 
 static __always_inline struct subject *current_subject(void)
 {
-	struct subject *s = own_subject();
+	struct control *c = NULL;
+	struct subject *s = own_entry(bpf_get_current_task_btf(), &c);
 
-	return s && acting() ? s : NULL;
+	return s && s->depth && acting_by(c) ? s : NULL;
 }
 
 /* The same, and also a task whose exec is about to make it one. */
 static __always_inline struct subject *current_subject_or_staged(void)
 {
-	struct subject *s = own_entry(bpf_get_current_task_btf());
+	struct control *c = NULL;
+	struct subject *s = own_entry(bpf_get_current_task_btf(), &c);
 
-	if (!s || !(s->depth | s->staged) || !acting())
-		return NULL;
-	return s;
+	return s && (s->depth | s->staged) && acting_by(c) ? s : NULL;
 }
 
 /*
@@ -278,12 +289,19 @@ static __always_inline __u64 mounts_now(const struct control *c)
 		bits_;                                                                             \
 	})
 
+static __always_inline __u32 uid_of(struct task_struct *t)
+{
+	struct cred *cred = (struct cred *)UNTYPED(t, cred);
+
+	return UNTYPED(cred, uid.val);
+}
+
 /* The kernel acts for the task under other credentials (overlayfs). */
 static __always_inline int borrowed_creds(void)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 
-	return t->cred != t->real_cred;
+	return UNTYPED(t, cred) != UNTYPED(t, real_cred);
 }
 
 /*
@@ -294,7 +312,7 @@ static __always_inline int lent_creds(void)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 
-	return !(t->flags & PF_IO_WORKER) && t->cred != t->real_cred;
+	return !(t->flags & PF_IO_WORKER) && UNTYPED(t, cred) != UNTYPED(t, real_cred);
 }
 
 /*
@@ -411,6 +429,8 @@ struct query {
 	__u8 pathless;	  /* no path to judge: only the flags */
 	__u8 quiet;	  /* the kernel only wonders: no event */
 	__u8 located;	  /* 1: the subject's walk holds all names of leaf */
+	__u8 depth;	  /* files: of the list that is asked */
+	__u32 seq;	  /* files: rename_count() when their directories were looked up */
 	__u64 leaf;	  /* address of the dentry that is judged */
 	union {
 		__u64 sock;	  /* address of the socket: a UNIX peer, or a datagram's own */
@@ -463,18 +483,23 @@ static __always_inline int refuse(struct subject *s, struct query *q, struct mem
 /* 1: the policy allows it. 0: it does not, and q->reason and q->rule say why. */
 typedef int (*verdict_fn)(struct subject *s, struct policy *p, struct query *q);
 
-/* The same, for what is in a directory. */
-typedef int (*verdict_in_fn)(struct subject *s, struct policy *p, struct query *q,
-			     struct dentry *dentry);
+/* The policy of the role whose turn it is; NULL: there is none, and it says no. */
+static __always_inline struct policy *turn_of(struct subject *s, struct query *q, __u32 i)
+{
+	struct policy *p = policy_of(&s->list[i]);
+
+	q->member = i;
+	q->rule = 0;
+	q->reason = p ? REASON_RULE : REASON_NO_POLICY;
+	return p;
+}
 
 /*
- * Ask every role in list[0..depth) in turn. The only way to a refusal by policy,
- * so that verdict, count and event cannot differ. Either verdict is NULL: the dentry is
- * the other's, typed, which no global function can be given.
+ * Ask every role in list[0..depth) in turn. This and file_judge() are the only ways to a
+ * refusal by policy, so that verdict, count and event cannot differ.
  */
-static __always_inline int decide_each(struct subject *s, __u32 depth, struct query *q,
-				       verdict_fn verdict, verdict_in_fn verdict_in,
-				       struct dentry *dentry, int error)
+static __always_inline int decide(struct subject *s, __u32 depth, struct query *q,
+				  verdict_fn verdict, int error)
 {
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		struct policy *p;
@@ -482,13 +507,8 @@ static __always_inline int decide_each(struct subject *s, __u32 depth, struct qu
 
 		if (i >= depth)
 			break;
-		p = policy_of(&s->list[i]);
-		q->member = i;
-		q->rule = 0;
-		q->reason = REASON_RULE;
-		if (!p)
-			q->reason = REASON_NO_POLICY;
-		else if (verdict ? verdict(s, p, q) : verdict_in(s, p, q, dentry))
+		p = turn_of(s, q, i);
+		if (p && verdict(s, p, q))
 			continue;
 		err = refuse(s, q, &s->list[i], p, error);
 		if (err)
@@ -497,22 +517,32 @@ static __always_inline int decide_each(struct subject *s, __u32 depth, struct qu
 	return 0;
 }
 
-static __always_inline int decide(struct subject *s, __u32 depth, struct query *q,
-				  verdict_fn verdict, int error)
-{
-	return decide_each(s, depth, q, verdict, NULL, NULL, error);
-}
-
 /* Verdict of areas that only a flag governs: all bits of q->access must be open. */
 static __always_inline int flag_verdict(struct subject *s, struct policy *p, struct query *q)
 {
 	return (p->flags & q->access) == q->access;
 }
 
-/* decide() by flag_verdict(). Global: verified once. */
+/* decide() by flag_verdict(). Global: verified once; all in the query, as stack is scarce. */
 __noinline int flag_decide(struct subject *s, struct query *q, int error)
 {
-	return s && q ? decide(s, s->depth, q, flag_verdict, error) : -EACCES;
+	if (!s || !q)
+		return -EACCES;
+	q->error = error;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		struct policy *p;
+		int err;
+
+		if (i >= *(volatile __u32 *)&s->depth)
+			break;
+		p = turn_of(s, q, i);
+		if (p && flag_verdict(s, p, q))
+			continue;
+		err = refuse(s, q, &s->list[i], p, q->error);
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 /* The capability q->value, or a flag that opens it as well. */
@@ -570,10 +600,12 @@ static __always_inline __u32 sealed(void)
 
 static __always_inline void refuse_closed(struct query *q)
 {
-	struct subject *s = current_subject();
+	struct task_struct *t = bpf_get_current_task_btf();
+	/* Not current_subject(): stack is scarce. The hook has caught up with what was moved. */
+	struct subject *s = UNTYPED(t, bpf_storage) ? entry_of(t) : NULL;
 	__u32 key = 0;
 
-	if (s) {
+	if (s && s->depth && acting()) {
 		refuse_always(s, q, REASON_SEALED, EPERM);
 		return;
 	}

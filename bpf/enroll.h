@@ -190,8 +190,9 @@ static __always_inline struct subject *entry_of_first(struct task_struct *t)
 __noinline int catch_up(void)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	__u32 now = moves_now(); /* before the list: it is counted when the list is there */
-	struct subject *s, *first;
+	__u32 now = moves_now(
+		get_control()); /* before the list: it is counted when the list is there */
+	struct subject *s, *first = NULL;
 	int got;
 
 	if (!acting())
@@ -199,7 +200,9 @@ __noinline int catch_up(void)
 	s = entry_of(t);
 	if (s && is_unknown(s))
 		return CAUGHT_NOT;
-	first = t->group_leader == t ? NULL : entry_of_first(t);
+	opaque(s); /* or "is it NULL" becomes a flag, which the verifier does not tie to s */
+	if (first_has_storage(t))
+		first = entry_of_first(t);
 	if (first && is_unknown(first))
 		return CAUGHT_NOT;
 	if (!is_whole(first)) {
@@ -246,18 +249,14 @@ __noinline int same_list(struct domain *d, struct subject *s, __u32 base, struct
 	return 1;
 }
 
-static __always_inline __u32 uid_of(struct task_struct *t)
-{
-	return BPF_CORE_READ(t, cred, uid.val);
-}
-
 /* Root of the initial user namespace: real uid 0 and CAP_SYS_ADMIN. */
 static __always_inline int is_root(struct task_struct *t)
 {
-	const struct cred *cred = t->cred;
+	struct cred *cred = (struct cred *)UNTYPED(t, cred);
+	struct user_namespace *ns = PEEK(cred, user_ns);
 	__u64 caps = 0;
 
-	if (cred->uid.val != 0 || cred->euid.val != 0 || cred->user_ns->level != 0)
+	if (PEEK(cred, uid.val) != 0 || PEEK(cred, euid.val) != 0 || PEEK(ns, level) != 0)
 		return 0;
 	bpf_probe_read_kernel(&caps, sizeof(caps),
 			      __builtin_preserve_access_index(&cred->cap_permitted));
@@ -671,10 +670,11 @@ int BPF_PROG(enroll_prctl, int option, unsigned long op, unsigned long value, un
 /* Stage what the calling thread armed, at the start of an exec. */
 static __always_inline int stage_armed(struct task_struct *t)
 {
+	struct control *c = NULL;
 	struct pending *p;
 	struct subject *s;
 
-	s = t->bpf_storage ? entry_of(t) : NULL;
+	s = UNTYPED(t, bpf_storage) ? entry_of(t) : NULL;
 	if (s && is_unknown(s))
 		return -EAGAIN;
 	if (s && s->staged) {
@@ -683,10 +683,10 @@ static __always_inline int stage_armed(struct task_struct *t)
 		unstage(s);
 		release(s);
 	}
-	s = own_entry(t);
+	s = own_entry(t, &c);
 	if (s && is_unknown(s))
 		return -EAGAIN;
-	if (!t->bpf_storage)
+	if (!UNTYPED(t, bpf_storage))
 		return 0;
 	p = bpf_task_storage_get(&pending_enrollments, t, 0, 0);
 	if (!p && find_entry(t, id_of(&pending_enrollments)))
@@ -774,7 +774,7 @@ void BPF_PROG(enroll_free, struct task_struct *task)
 {
 	struct subject *s;
 
-	if (!task->bpf_storage || !acting())
+	if (!UNTYPED(task, bpf_storage) || !acting())
 		return;
 	s = bpf_task_storage_get(&subjects, task, 0, 0);
 	if (!s) {

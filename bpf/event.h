@@ -188,7 +188,7 @@ static __always_inline void sign(struct event *e)
 
 	e->pid = t->tgid;
 	e->tid = t->pid;
-	e->uid = t->cred->uid.val;
+	e->uid = uid_of(t);
 	to[0] = comm[0];
 	to[1] = comm[1];
 }

@@ -24,6 +24,7 @@ int BPF_PROG(exec_check, struct linux_binprm *bprm, int ret)
 	struct query q = { .op = OP_EXEC, .access = ACCESS_EXEC, .granted = ROLE_DEPTH };
 	struct dentry *dentry;
 	struct subject *s;
+	struct nature n;
 	__u32 depth;
 	int err;
 
@@ -38,7 +39,8 @@ int BPF_PROG(exec_check, struct linux_binprm *bprm, int ret)
 	depth = s->staged ? s->staged : s->depth;
 	q.granted = granted_from(s);
 	dentry = bprm->file->f_path.dentry;
-	q.pathless = pathless(dentry);
+	n = nature_of(dentry);
+	q.pathless = n.pathless;
 	if (q.pathless) {
 		/* A memfd: for roles that name it, and for the one exec of those entered. */
 		int err;
@@ -49,7 +51,7 @@ int BPF_PROG(exec_check, struct linux_binprm *bprm, int ret)
 			return err;
 		q.access = ACCESS_EXEC;
 	}
-	return file_decide(s, depth, &q, dentry);
+	return file_decide(s, depth, &q, dentry, &n);
 }
 
 /* Privilege that the new credentials have and the task did not. */
@@ -106,18 +108,20 @@ static __always_inline int map_code(struct subject *s, struct query *q, struct f
 	struct mm_struct *mm = t->mm;
 	struct file *running = PEEK(mm, exe_file);
 	struct dentry *dentry;
+	struct nature n;
 
 	if (PEEK(file, f_inode) == PEEK(running, f_inode))
 		return 0;
 	dentry = PEEK(file, f_path.dentry);
-	if (pathless(dentry)) {
+	n = nature_of(dentry);
+	if (n.pathless) {
 		/* memfd, System V shared memory: no file to judge */
 		q->access = ALLOW_MEMFD_EXEC;
 		return flag_decide(s, q, EACCES);
 	}
 	q->access = ACCESS_EXEC | ACCESS_MAP;
 	q->alternative = 1;
-	return file_decide(s, s->depth, q, dentry);
+	return file_decide(s, s->depth, q, dentry, &n);
 }
 
 /* Memory that a program wrote and means to run. With the caller's query: stack is scarce. */
@@ -127,9 +131,7 @@ static __always_inline int made_code(struct subject *s, struct query *q)
 	return flag_decide(s, q, EACCES);
 }
 
-/* Not inlined, nor is the other: most mappings never come here, and need neither its
- * registers nor its stack. */
-static __noinline int judge_mapping(struct file *file, unsigned long prot)
+static __always_inline int judge_mapping(struct file *file, unsigned long prot)
 {
 	struct subject *s = current_subject();
 	struct query q;
@@ -155,7 +157,7 @@ int BPF_PROG(exec_mmap, struct file *file, unsigned long reqprot, unsigned long 
 	return prot & PROT_EXEC ? judge_mapping(file, prot) : 0;
 }
 
-static __noinline int judge_protection(struct vm_area_struct *vma, unsigned long prot)
+static __always_inline int judge_protection(struct vm_area_struct *vma, unsigned long prot)
 {
 	struct subject *s = current_subject();
 	struct query q;

@@ -54,9 +54,10 @@ static long rename_pause(__u32 i, __u32 *seq)
 /*
  * The count between two renames. Who renames has preemption disabled and is soon done,
  * but takes far longer than a few looks, or very long where a hypervisor runs something
- * else meanwhile: wait as the kernel's own path walks do. Odd: in vain.
+ * else meanwhile: wait as the kernel's own path walks do. Odd: in vain. Global: its stack is
+ * not under that of the walk.
  */
-static __always_inline __u32 rename_count_settled(void)
+__noinline __u32 rename_count_settled(void)
 {
 	__u32 seq = rename_count();
 
@@ -118,21 +119,23 @@ static __always_inline void *table_at(void *inner, __u32 offset, __u32 align)
 }
 
 /*
- * Feed the automaton the walk's text from one place on, up to FEED_BYTES of it. Returns the
+ * Feed the automaton FEED_BYTES of the walk's text, `from` a multiple of that. Returns the
  * next state, or -1: a table could not be read. Global, so that the verifier checks it
  * once, and short, as it checks each turn of such a loop.
  */
 __noinline int file_feed(struct walk *w, struct policy *p, __u32 from, __u32 end, __u32 state)
 {
-	__u32 slot, index, have = ~0U;
+	__u32 key, index;
 	struct page *page = NULL;
-	__u8 *class;
+	__u8 *class, *text;
 	void *inner;
 
 	if (!w || !p)
 		return -1;
-	slot = p->slot;
-	inner = bpf_map_lookup_elem(&tables, &slot);
+	text = &w->text[from & (NAME_LIMIT + 1 - FEED_BYTES)];
+	end -= from;
+	key = p->slot;
+	inner = bpf_map_lookup_elem(&tables, &key);
 	if (!inner)
 		return -1;
 	class = table_at(inner, p->file_class_at, 256);
@@ -141,14 +144,13 @@ __noinline int file_feed(struct walk *w, struct policy *p, __u32 from, __u32 end
 	for (__u32 i = 0; i < FEED_BYTES; i++) {
 		__u32 at;
 
-		if (from + i >= end)
+		if (i >= end)
 			break;
-		at = p->file_next_at +
-		     (state * p->file_classes + class[w->text[(from + i) & NAME_LIMIT]]) * 2;
+		at = p->file_next_at + (state * p->file_classes + class[text[i]]) * 2;
 		index = at / PAGE_BYTES;
-		if (index != have) {
-			page = bpf_map_lookup_elem(inner, &index);
-			have = index;
+		if (!page || index != key) {
+			key = index;
+			page = bpf_map_lookup_elem(inner, &key);
 		}
 		if (!page)
 			return -1;
@@ -564,12 +566,9 @@ struct locate {
 	struct walk *walk;
 	struct policy *policy;
 	struct query *query;
-	__u64 renames;	  /* what the states hold for */
-	__u64 generation; /* the same */
-	long states;	  /* as file_walk() gives them */
 };
 
-/* One try; 1: no rename came in between. */
+/* One try; 1: no rename came in between. What it finds is in the walk: stack is scarce. */
 static long locate_one(__u32 i, struct locate *l)
 {
 	struct query *q = l->query;
@@ -577,20 +576,20 @@ static long locate_one(__u32 i, struct locate *l)
 	struct control *c = get_control();
 	__u32 seq = rename_count_settled();
 
-	l->states = -1;
+	w->states = -1;
 	q->reason = REASON_RACE;
 	if (seq & 1)
 		return 0;
-	l->renames = rename_stamp(seq);
-	l->generation = c ? ONCE(c->generation) : 1;
+	w->renames = rename_stamp(seq);
+	w->generation = c ? ONCE(c->generation) : 1;
 	q->reason = file_locate(w, q->leaf);
 	if (q->reason == REASON_RULE) {
-		l->states = file_walk(w, l->policy, q->leaf);
-		if (l->states < 0)
+		w->states = file_walk(w, l->policy, q->leaf);
+		if (w->states < 0)
 			q->reason = REASON_UNREADABLE;
 	}
 	if (rename_count() != seq) {
-		l->states = -1;
+		w->states = -1;
 		q->reason = REASON_RACE;
 		return 0;
 	}
@@ -598,19 +597,15 @@ static long locate_one(__u32 i, struct locate *l)
 	return 1;
 }
 
-static __always_inline int file_state_of(struct locate *l)
-{
-	l->query->located = 0;
-	bpf_loop(WALK_TRIES, locate_one, l, 0);
-	return l->states < 0 ? -1 : l->states & 0xffff;
-}
-
 /* The state of the file whose dentry is q->leaf; -1 and q->reason: it cannot be told. */
 static __always_inline int file_state(struct walk *w, struct policy *p, struct query *q)
 {
-	struct locate l = { .walk = w, .policy = p, .query = q, .states = -1 };
+	struct locate l = { .walk = w, .policy = p, .query = q };
 
-	return file_state_of(&l);
+	q->located = 0;
+	w->states = -1;
+	bpf_loop(WALK_TRIES, locate_one, &l, 0);
+	return w->states < 0 ? -1 : w->states & 0xffff;
 }
 
 /* What a verdict leaves behind in the query, so that directories can be known by it. */
@@ -638,7 +633,7 @@ __noinline int file_learn(struct subject *s, struct policy *p, struct query *q,
 	void *inner;
 	int state;
 
-	if (!s || !p || !q || !dir)
+	if (!s || !p || !q || !dir || q->to >> 32 != q->seq)
 		return 0;
 	state = (q->from >> (two ? FOUND_TWO : FOUND_ABOVE)) & 0xffff;
 	slot = p->slot;
@@ -658,22 +653,12 @@ __noinline int file_learn(struct subject *s, struct policy *p, struct query *q,
 			return 0;
 	}
 	word = table_at(inner, p->file_accept_at + state * 4, 4);
-	if (word)
-		remember(dir, p, (__u64)d, q->to, q->generation, state, *word,
-			 (q->from >> FOUND_LEVELS) - 1 - two);
-	return 0;
-}
-
-/* The leaf is in the directory with that inode, of which something can be known. */
-__noinline int file_keeps(struct query *q, __u64 *inode)
-{
-	struct dentry *d, *parent;
-
-	if (!q || !inode)
+	if (!word)
 		return 0;
-	d = (struct dentry *)q->leaf;
-	parent = PEEK(d, d_parent);
-	return parent != d && (__u64)PEEK(parent, d_inode) == *inode && keeps(parent);
+	remember(dir, p, (__u64)d, q->to, q->generation, state, *word,
+		 (q->from >> FOUND_LEVELS) - 1 - two);
+	ONCE(dir->renames) = q->to;
+	return 0;
 }
 
 /* Verdict by what is known of the directory above the one that q->leaf is in; UNKNOWN: it
@@ -720,124 +705,134 @@ __noinline int file_near(struct subject *s, struct policy *p, struct query *q, s
 	return inner ? accept(p, q, inner, last) : UNKNOWN;
 }
 
-/* Verdict for the file whose dentry is q->leaf. Global: verified once, not per role. */
+/* The state that the policy has for the character device q->chardev; -1: none. Global: its
+ * stack is not under that of the walk. */
+__noinline int device_state(struct policy *p, struct query *q)
+{
+	struct start_key key = {};
+	__u32 *state;
+
+	if (!p || !q || !q->chardev)
+		return -1;
+	key.policy_id = p->id;
+	key.kind = START_CHARDEV;
+	key.value = q->chardev;
+	state = bpf_map_lookup_elem(&starts, &key);
+	return state ? (int)*state : -1;
+}
+
+/* Verdict of a policy with rules for the file whose dentry is q->leaf, by its whole path.
+ * Global: verified once. */
 __noinline int file_verdict(struct subject *s, struct policy *p, struct query *q)
 {
-	struct locate l = { .query = q, .states = -1 };
-	__u32 slot, *known, levels;
+	__u32 slot, levels;
+	struct walk *w;
 	void *inner;
+	int state;
 
 	if (!s || !p || !q)
 		return 0;
-	if (!p->file_states || q->pathless)
-		return file_flags(p, q);
 	slot = p->slot;
 	inner = bpf_map_lookup_elem(&tables, &slot);
 	if (!inner) {
 		q->reason = REASON_UNREADABLE;
 		return 0;
 	}
-	if (q->chardev) {
-		struct start_key key = { .policy_id = p->id,
-					 .kind = START_CHARDEV,
-					 .value = q->chardev };
-
-		known = bpf_map_lookup_elem(&starts, &key);
-		if (known)
-			return accept(p, q, inner, *known);
-	}
-	l.walk = &s->walk;
-	l.policy = p;
-	if (file_state_of(&l) < 0)
+	state = device_state(p, q);
+	if (state >= 0)
+		return accept(p, q, inner, state);
+	w = &s->walk;
+	state = file_state(w, p, q);
+	if (state < 0)
 		return 0;
-	levels = s->walk.levels;
+	levels = w->levels;
 	if (levels)
-		note(q, (levels > 1 ? l.states : (__u32)l.states) | (__u64)levels << FOUND_LEVELS,
-		     l.renames, l.generation);
-	return accept(p, q, inner, l.states & 0xffff);
+		note(q, (levels > 1 ? w->states : (__u32)w->states) | (__u64)levels << FOUND_LEVELS,
+		     w->renames, w->generation);
+	return accept(p, q, inner, state);
 }
 
-/* Verdict by what is known of the directories above a dentry that the hook holds. Typed
- * pointers keep this from being global, and stack from being part of its callers. */
-static __noinline int file_recall(struct subject *s, struct policy *p, struct query *q,
-				  struct dentry *dentry)
+/*
+ * One role's verdict, by what is known of the directories, and for the next time. Where there
+ * is none of them the functions say so: the verifier has less to tell apart.
+ */
+static __always_inline int file_verdict_in(struct subject *s, struct policy *p, struct query *q,
+					   struct directory *dir, struct directory *up)
 {
-	struct directory *dir;
-	int verdict;
+	int known, verdict = 1;
 
-	dir = bpf_inode_storage_get(&directories, dentry->d_parent->d_inode, 0, 0);
-	if (dir) {
-		verdict = file_known(s, p, q, dir);
-		if (verdict != UNKNOWN)
-			return verdict;
+	if (!p->file_states || q->pathless)
+		return file_flags(p, q);
+	q->to = 0;
+	known = file_known(s, p, q, dir);
+	if (known == UNKNOWN)
+		known = file_near(s, p, q, up);
+	/* What is known allows, and no more: a denial is told with the names that the walk
+	 * reads. */
+	if (known != 1)
+		verdict = file_verdict(s, p, q);
+	if (known && q->to) {
+		file_learn(s, p, q, dir, 0);
+		file_learn(s, p, q, up, 1);
 	}
-	dir = bpf_inode_storage_get(&directories, dentry->d_parent->d_parent->d_inode, 0, 0);
-	return dir ? file_near(s, p, q, dir) : UNKNOWN;
+	return verdict;
 }
 
-static __always_inline struct directory *room_of(struct inode *inode, __u32 seq)
+/*
+ * Ask every role in list[0..q->depth) about the file whose dentry is q->leaf. `dir` and `up`
+ * are what is known of the directory that it is in and of the one above, where they have room
+ * for it. Global: verified once.
+ */
+__noinline int file_judge(struct subject *s, struct query *q, struct directory *dir,
+			  struct directory *up)
+{
+	if (!s || !q)
+		return -EACCES;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		struct policy *p;
+		int err;
+
+		if (i >= q->depth)
+			break;
+		p = turn_of(s, q, i);
+		if (p && file_verdict_in(s, p, q, dir, up))
+			continue;
+		err = refuse(s, q, &s->list[i], p, EACCES);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Room for what is known of the directory whose inode that is, and whose dentry `at`. It costs
+ * as much as a fifth of an open, so who is passed but once gets none. An inode that nobody holds
+ * any more must not get it either, it would outlive it: the hook's dentry holds its directory,
+ * and that the one above, as long as nothing is renamed.
+ */
+static __noinline struct directory *room_of(struct inode *inode, __u64 at, __u32 seq)
 {
 	struct directory *dir = bpf_inode_storage_get(&directories, inode, 0, 0);
+	__u64 address = (__u64)inode, *before;
+	struct dentry *d = (struct dentry *)at;
+	__u32 key = ((address >> 6) ^ (address >> 18)) & (PASSED - 1);
 
 	if (dir)
 		return dir;
+	before = bpf_map_lookup_elem(&passed, &key);
+	if (!before)
+		return NULL;
+	if (*before != address) {
+		*before = address;
+		return NULL;
+	}
+	if ((__u64)PEEK(d, d_inode) != address || !keeps(d) || rename_count() != seq)
+		return NULL;
 	dir = bpf_inode_storage_get(&directories, inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (rename_count() == seq)
 		return dir;
 	bpf_inode_storage_delete(&directories, inode);
 	return NULL;
-}
-
-/*
- * Keeps what a verdict found out. An inode that nobody holds any more must not get room for
- * it, which would outlive it: the dentry holds its directory, and that the one above, as long
- * as nothing is renamed.
- */
-static __noinline int file_keep(struct subject *s, struct policy *p, struct query *q,
-				struct dentry *dentry)
-{
-	__u32 seq = q->to >> 32;
-	struct directory *dir;
-	struct inode *inode;
-	__u64 address;
-
-	if (rename_count() != seq)
-		return 0;
-	inode = dentry->d_parent->d_inode;
-	address = (__u64)inode;
-	if (!file_keeps(q, &address))
-		return 0;
-	dir = room_of(inode, seq);
-	if (dir)
-		file_learn(s, p, q, dir, 0);
-	if (!((q->from >> FOUND_TWO) & 0xffff))
-		return 0;
-	dir = room_of(dentry->d_parent->d_parent->d_inode, seq);
-	if (dir)
-		file_learn(s, p, q, dir, 1);
-	return 0;
-}
-
-/* file_verdict(), by what is known, and for the next time. */
-static __always_inline int file_verdict_in(struct subject *s, struct policy *p, struct query *q,
-					   struct dentry *dentry)
-{
-	int known = UNKNOWN, verdict = 1;
-
-	if (!p->file_states || q->pathless)
-		return file_flags(p, q);
-	q->to = 0;
-	if (!&rename_lock)
-		dentry = NULL;
-	if (dentry)
-		known = file_recall(s, p, q, dentry);
-	/* What is known allows, and no more: a denial is told with the names that the walk reads.
-	 */
-	if (known != 1)
-		verdict = file_verdict(s, p, q);
-	if (dentry && known && q->to)
-		file_keep(s, p, q, dentry);
-	return verdict;
 }
 
 struct path_copy {
@@ -899,38 +894,56 @@ __noinline int file_path(struct walk *w, struct event *e, __u64 leaf, __u32 loca
 	return 0;
 }
 
-static __always_inline void file_asked(struct query *q, struct dentry *dentry)
+static __always_inline void file_asked(struct query *q, struct dentry *dentry,
+				       const struct nature *n)
 {
-	struct inode *inode = PEEK(dentry, d_inode);
+	struct inode *inode;
 
 	q->leaf = (__u64)dentry;
-	if (inode && (PEEK(inode, i_mode) & S_IFMT) == S_IFCHR)
-		q->chardev = PEEK(inode, i_rdev);
+	if (n->type != S_IFCHR)
+		return;
+	inode = PEEK(dentry, d_inode);
+	q->chardev = PEEK(inode, i_rdev);
 }
 
 /* Judge a dentry for the first `depth` roles of the list. */
 static __always_inline int file_decide(struct subject *s, __u32 depth, struct query *q,
-				       struct dentry *dentry)
+				       struct dentry *dentry, const struct nature *n)
 {
-	file_asked(q, dentry);
-	return decide(s, depth, q, file_verdict, EACCES);
+	file_asked(q, dentry, n);
+	q->depth = depth;
+	return errno_of(file_judge(s, q, NULL, NULL));
 }
 
-/* The same, by what is known of its directory: for a dentry that the hook holds, and whose
- * type the verifier trusts; NULL: there is none such. */
+/*
+ * The same of what file_asked() was told, by what is known of its directory: for a dentry that
+ * the hook holds, and whose type the verifier trusts; NULL: there is none such. What one role's
+ * flags or directory allow is the end of it at once; all else is file_judge()'s.
+ */
 static __always_inline int file_decide_in(struct subject *s, __u32 depth, struct query *q,
-					  struct dentry *dentry, struct dentry *held)
+					  struct dentry *held)
 {
-	file_asked(q, dentry);
-	return decide_each(s, depth, q, NULL, file_verdict_in, held, EACCES);
-}
+	struct policy *p = depth == 1 ? policy_of(&s->list[0]) : NULL;
+	struct directory *dir = NULL, *up = NULL;
+	__u32 seq;
 
-/* Kernel-internal files (pipes, sockets, memfd, anonymous inodes, namespaces) have no path. */
-static __always_inline int pathless(struct dentry *dentry)
-{
-	struct super_block *sb = PEEK(dentry, d_sb);
+	if (p && !p->file_states && file_flags(p, q))
+		return 0;
+	q->depth = depth;
+	seq = rename_count();
+	if (held && &rename_lock && !(seq & 1)) {
+		struct dentry *parent = held->d_parent;
 
-	return (PEEK(sb, s_flags) & SB_NOUSER) || PEEK(sb, s_magic) == NSFS_MAGIC;
+		q->seq = seq;
+		dir = room_of(parent->d_inode, (__u64)parent, seq);
+		if (p && dir && file_known(s, p, q, dir) == 1)
+			return 0;
+		if (!dir || ONCE(dir->renames) != rename_stamp(seq)) {
+			parent = parent->d_parent;
+			up = room_of(parent->d_inode, (__u64)parent, seq);
+		}
+	}
+	return errno_of(file_judge(s, q, dir, up));
 }
 
 /*
@@ -940,10 +953,11 @@ static __always_inline int pathless(struct dentry *dentry)
  */
 static __always_inline int backs(struct file *file)
 {
+	struct task_struct *t = bpf_get_current_task_btf();
 	struct vfsmount *mnt;
 	struct mount *m;
 
-	if (!borrowed_creds())
+	if (t->cred == t->real_cred) /* borrowed_creds(), the faster way */
 		return 0;
 	if (file->f_mode & FMODE_BACKING)
 		return 1;
@@ -958,7 +972,7 @@ static __always_inline int stacked(void)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 
-	return borrowed_creds() && !t->io_uring && !(t->flags & PF_IO_WORKER);
+	return borrowed_creds() && !UNTYPED(t, io_uring) && !(t->flags & PF_IO_WORKER);
 }
 
 /*
@@ -978,36 +992,38 @@ static __always_inline struct dentry *opened(struct dentry *dentry)
 SEC("lsm/file_open")
 int BPF_PROG(file_open, struct file *file, int ret)
 {
+	__u32 depth, wanted = ACCESS_READ;
 	struct dentry *dentry;
 	struct subject *s;
+	struct nature n;
 	struct query q;
-	__u32 depth, wanted = ACCESS_READ;
 	int err;
 
 	if (ret)
 		return earlier(ret);
-	dentry = file->f_path.dentry;
 	s = current_subject_or_staged();
 	if (!s) {
 		if (file->f_inode->i_sb->s_magic != BPFFS_MAGIC)
 			return 0;
 		ask(&q, OP_OPEN);
-		q.leaf = (__u64)dentry;
+		q.leaf = (__u64)file->f_path.dentry;
 		return errno_of(seal_open(&q));
 	}
 	ask(&q, OP_OPEN);
+	dentry = file->f_path.dentry;
+	n = nature_of(dentry);
 	/* Also on the lower layers of an overlay. */
 	if ((file->f_mode & FMODE_WRITE) || (file->f_flags & (O_TRUNC | O_TMPFILE_FLAG)))
 		wanted = ACCESS_WRITE;
-	err = guard_file(s, &q, dentry, wanted);
+	err = guard_file(s, &q, dentry, &n, wanted);
 	if (err)
 		return errno_of(err);
+	if (n.pathless || backs(file))
+		return 0;
+	file_asked(&q, dentry, &n);
 	q.op = OP_OPEN;
 	q.access = 0;
 	q.value = 0;
-	q.leaf = 0;
-	if (backs(file) || pathless(dentry))
-		return 0;
 	depth = s->depth;
 	if (file->f_flags & FMODE_EXEC_FLAG) {
 		/* The program, a script's interpreter (judged again by bprm_check) or the
@@ -1028,19 +1044,24 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	if (file->f_flags & O_TMPFILE_FLAG) {
 		/* Nameless until it is linked: judged as a change of its directory. */
 		q.access |= ACCESS_WRITE;
-		return file_decide(s, depth, &q, dentry->d_parent);
+		q.leaf = (__u64)PEEK(dentry, d_parent);
+		q.depth = depth;
+		return errno_of(file_judge(s, &q, NULL, NULL));
 	}
-	return file_decide_in(s, depth, &q, dentry, opened(dentry));
+	return file_decide_in(s, depth, &q, opened(dentry));
 }
 
 static __always_inline int judge_change(struct subject *s, struct query *q, struct dentry *dentry,
 					__u32 op)
 {
-	if (pathless(dentry))
+	struct nature n = nature_of(dentry);
+
+	if (n.pathless)
 		return 0;
 	q->op = op;
 	q->access = ACCESS_WRITE;
-	return file_decide_in(s, s->depth, q, dentry, dentry);
+	file_asked(q, dentry, &n);
+	return file_decide_in(s, s->depth, q, dentry);
 }
 
 /* A change of what is at a dentry's name, or of the name itself. What is self-protection's
@@ -1109,7 +1130,10 @@ int BPF_PROG(file_mknod, const struct path *dir, struct dentry *dentry, __u16 mo
 {
 	__u32 type = mode & S_IFMT;
 
-	return file_change(dentry, !type || type == S_IFREG ? OP_CREATE : OP_MKNOD, ret);
+	/* First: 6.18 takes what ret's register held before for what it may be. */
+	if (ret)
+		return earlier(ret);
+	return file_change(dentry, !type || type == S_IFREG ? OP_CREATE : OP_MKNOD, 0);
 }
 
 SEC("lsm/path_mkdir")
@@ -1297,13 +1321,11 @@ static __always_inline int changes_attributes(unsigned int cmd)
 	return 0;
 }
 
-/* There is no telling what a tree that is made or removed as a whole reaches (q->value):
- * roles with file rules say no. */
-static __always_inline int command_verdict(struct subject *s, struct policy *p, struct query *q)
+/* There is no telling what a tree that is made or removed as a whole reaches: roles with file
+ * rules say no. */
+static __always_inline int tree_verdict(struct subject *s, struct policy *p, struct query *q)
 {
-	if (q->value && p->file_states)
-		return 0;
-	return file_verdict(s, p, q);
+	return !p->file_states;
 }
 
 static __always_inline int file_command(struct file *file, unsigned int cmd, int ret)
@@ -1311,6 +1333,7 @@ static __always_inline int file_command(struct file *file, unsigned int cmd, int
 	struct dentry *dentry;
 	struct subject *s;
 	struct query q;
+	struct nature n;
 	int err;
 
 	if (ret)
@@ -1328,7 +1351,8 @@ static __always_inline int file_command(struct file *file, unsigned int cmd, int
 	if (!q.value && !changes_attributes(cmd))
 		return 0;
 	dentry = file->f_path.dentry;
-	if (pathless(dentry))
+	n = nature_of(dentry);
+	if (n.pathless)
 		return 0;
 	q.leaf = (__u64)dentry;
 	err = guard_inode(s, &q, 0); /* of each layer of a stacked filesystem */
@@ -1338,7 +1362,9 @@ static __always_inline int file_command(struct file *file, unsigned int cmd, int
 		return 0;
 	q.op = OP_FILEATTR;
 	q.access = ACCESS_WRITE;
-	return decide(s, s->depth, &q, command_verdict, EACCES);
+	if (q.value)
+		err = decide(s, s->depth, &q, tree_verdict, EACCES);
+	return err ? err : file_decide(s, s->depth, &q, dentry, &n);
 }
 
 SEC("lsm/file_ioctl")
@@ -1356,6 +1382,8 @@ int BPF_PROG(file_ioctl32, struct file *file, unsigned int cmd, unsigned long ar
 /* A descriptor is judged as if it were opened here, for what it can do. */
 static __always_inline int file_received(struct subject *s, struct query *q, struct file *file)
 {
+	struct dentry *dentry = file->f_path.dentry;
+	struct nature n = nature_of(dentry);
 	__u32 wanted;
 	int err;
 
@@ -1367,13 +1395,13 @@ static __always_inline int file_received(struct subject *s, struct query *q, str
 	if (!q->access)
 		return 0;
 	wanted = q->access;
-	err = guard_file(s, q, file->f_path.dentry, wanted);
+	err = guard_file(s, q, dentry, &n, wanted);
 	if (err)
 		return err;
 	q->op = OP_RECEIVE;
 	q->access = wanted;
 	q->value = 0;
-	return file_decide(s, s->depth, q, file->f_path.dentry);
+	return file_decide(s, s->depth, q, dentry, &n);
 }
 
 /* Requests under registered credentials would look like the kernel's own. */

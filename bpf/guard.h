@@ -297,16 +297,45 @@ __noinline int guard_refuse(struct subject *s, struct query *q, __u32 seen)
 	return refuse_always(s, q, seen == LOOK_REACH ? REASON_REACH : REASON_GUARD, EACCES);
 }
 
+/* What is asked first of a file. */
+struct nature {
+	__u64 magic;	/* of its filesystem */
+	__u32 type;	/* S_IFMT; 0: there is no inode */
+	__u32 pathless; /* it is the kernel's own, and has no path */
+};
+
+/* Kernel-internal files (pipes, sockets, memfd, anonymous inodes, namespaces) have no path. */
+static __always_inline struct nature nature_of(struct dentry *dentry)
+{
+	struct inode *inode = PEEK(dentry, d_inode);
+	struct super_block *sb = PEEK(dentry, d_sb);
+	struct nature n = { .magic = PEEK(sb, s_magic) };
+
+	n.pathless = (PEEK(sb, s_flags) & SB_NOUSER) || n.magic == NSFS_MAGIC;
+	if (inode)
+		n.type = PEEK(inode, i_mode) & S_IFMT;
+	return n;
+}
+
+static __always_inline int pathless(struct dentry *dentry)
+{
+	return nature_of(dentry).pathless;
+}
+
 /*
  * What self-protection says of an open: 0, or a negative errno. The query is the caller's,
  * who fills it afterwards: stack is scarce.
  */
 static __always_inline int guard_file(struct subject *s, struct query *q, struct dentry *d,
-				      __u32 access)
+				      const struct nature *n, __u32 access)
 {
 	int seen;
 
 	if (!s->depth)
+		return 0;
+	/* Most opens by far: guard_look() would say the same. */
+	if (!(access & ACCESS_WRITE) && (n->type == S_IFREG || n->type == S_IFDIR) &&
+	    n->magic != PROC_SUPER_MAGIC && n->magic != BPFFS_MAGIC)
 		return 0;
 	q->leaf = (__u64)d;
 	seen = guard_look(s, q, access);
@@ -1034,7 +1063,7 @@ __noinline int guard_mark(struct query *q, __u32 appends)
 	/* Not current_subject(): stack is scarce. */
 	if (catch_up() == CAUGHT_NOT)
 		return -EPERM;
-	s = t->bpf_storage ? entry_of(t) : NULL;
+	s = UNTYPED(t, bpf_storage) ? entry_of(t) : NULL;
 	if (s && !s->depth)
 		s = NULL;
 	q->op = OP_MARK;

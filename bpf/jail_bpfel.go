@@ -57,6 +57,8 @@ type JailControl struct {
 	Adhoc      uint64
 	Init       uint64
 	Mounts     uint64
+	Moves      uint32
+	Pad        uint32
 }
 
 type JailCounter uint32
@@ -73,8 +75,9 @@ const (
 )
 
 type JailDirectory struct {
-	_     structs.HostLayout
-	Known [4]struct {
+	_       structs.HostLayout
+	Renames uint64
+	Known   [4]struct {
 		_          structs.HostLayout
 		Policy     uint64
 		Dentry     uint64
@@ -536,14 +539,17 @@ type JailScratch struct {
 	Nobody  JailMember
 	Pending JailPending
 	Walk    struct {
-		_      structs.HostLayout
-		Name   [64]uint64
-		Len    [64]uint32
-		Levels uint32
-		Device uint32
-		Magic  uint32
-		OwnPid uint32
-		Text   [256]uint8
+		_          structs.HostLayout
+		Name       [64]uint64
+		Len        [64]uint32
+		Levels     uint32
+		Device     uint32
+		Magic      uint32
+		OwnPid     uint32
+		Text       [256]uint8
+		States     int64
+		Renames    uint64
+		Generation uint64
 	}
 	Group  uint64
 	Groups [32]uint64
@@ -655,14 +661,17 @@ type JailSubject struct {
 		Role       uint32
 	}
 	Walk struct {
-		_      structs.HostLayout
-		Name   [64]uint64
-		Len    [64]uint32
-		Levels uint32
-		Device uint32
-		Magic  uint32
-		OwnPid uint32
-		Text   [256]uint8
+		_          structs.HostLayout
+		Name       [64]uint64
+		Len        [64]uint32
+		Levels     uint32
+		Device     uint32
+		Magic      uint32
+		OwnPid     uint32
+		Text       [256]uint8
+		States     int64
+		Renames    uint64
+		Generation uint64
 	}
 	View    JailPolicy
 	Allowed [4]struct {
@@ -751,7 +760,7 @@ const (
 	JailMapGuardedObjects     = "guarded_objects"
 	JailMapIpcOwners          = "ipc_owners"
 	JailMapLimits             = "limits"
-	JailMapMoves              = "moves"
+	JailMapPassed             = "passed"
 	JailMapPendingEnrollments = "pending_enrollments"
 	JailMapPods               = "pods"
 	JailMapPolicies           = "policies"
@@ -1045,7 +1054,7 @@ type JailMapSpecs struct {
 	GuardedObjects     *ebpf.MapSpec `ebpf:"guarded_objects"`
 	IpcOwners          *ebpf.MapSpec `ebpf:"ipc_owners"`
 	Limits             *ebpf.MapSpec `ebpf:"limits"`
-	Moves              *ebpf.MapSpec `ebpf:"moves"`
+	Passed             *ebpf.MapSpec `ebpf:"passed"`
 	PendingEnrollments *ebpf.MapSpec `ebpf:"pending_enrollments"`
 	Pods               *ebpf.MapSpec `ebpf:"pods"`
 	Policies           *ebpf.MapSpec `ebpf:"policies"`
@@ -1109,7 +1118,7 @@ type JailMaps struct {
 	GuardedObjects     *ebpf.Map `ebpf:"guarded_objects"`
 	IpcOwners          *ebpf.Map `ebpf:"ipc_owners"`
 	Limits             *ebpf.Map `ebpf:"limits"`
-	Moves              *ebpf.Map `ebpf:"moves"`
+	Passed             *ebpf.Map `ebpf:"passed"`
 	PendingEnrollments *ebpf.Map `ebpf:"pending_enrollments"`
 	Pods               *ebpf.Map `ebpf:"pods"`
 	Policies           *ebpf.Map `ebpf:"policies"`
@@ -1143,7 +1152,7 @@ func (m *JailMaps) Close() error {
 		m.GuardedObjects,
 		m.IpcOwners,
 		m.Limits,
-		m.Moves,
+		m.Passed,
 		m.PendingEnrollments,
 		m.Pods,
 		m.Policies,

@@ -584,4 +584,20 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 		value_;                                                                            \
 	})
 
+/*
+ * A pointer that a typed one holds, to be compared, or read on from by PEEK() alone. The
+ * plain load has 6.2 to 6.18 search the names of all of the kernel's types, up to four times
+ * whenever the verifier comes by, to say whether it is trusted (btf_nested_type_is_trusted):
+ * that was half of what a load of all programs took.
+ */
+#define UNTYPED(from, member)                                                                      \
+	({                                                                                         \
+		typeof((from)->member) value_;                                                     \
+		if (bpf_rdonly_cast)                                                               \
+			value_ = PEEK(from, member);                                               \
+		else                                                                               \
+			value_ = (from)->member;                                                   \
+		value_;                                                                            \
+	})
+
 #endif

@@ -155,6 +155,15 @@ struct {
 	__type(value, struct directory);
 } directories SEC(".maps");
 
+/* Hash of a directory's inode -> its address: who opened something in it was there once.
+ * Written by the same programs; a hint, which nothing rests on. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PASSED);
+	__type(key, __u32);
+	__type(value, __u64);
+} passed SEC(".maps");
+
 /* UNIX socket made by a subject -> whose it is. Made with the socket, ends with it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -245,14 +254,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct ways);
 } ways_in SEC(".maps");
-
-/* Counts the processes that were moved into listed control groups, all threads at once. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} moves SEC(".maps");
 
 /* Room to work in, taken and given back within one hook. */
 struct {

@@ -407,14 +407,14 @@ static __always_inline int runs_executor(struct task_struct *t)
 /* What the first thread of a process has is what all have; and they have to look. */
 static __always_inline void make_whole(struct subject *s)
 {
-	__u32 key = 0, *n = bpf_map_lookup_elem(&moves, &key);
+	struct control *c = get_control();
 
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		if (i < s->depth)
 			__sync_fetch_and_or(&s->list[i].flags, MEMBER_WHOLE);
 	}
-	if (n)
-		__sync_fetch_and_add(n, 1);
+	if (c)
+		__sync_fetch_and_add(&c->moves, 1);
 }
 
 /* Take a task in by its control group, or by the one that it is moved to, whole: with all
@@ -492,7 +492,7 @@ void BPF_PROG(enroll_commit, struct linux_binprm *bprm)
 
 	if (!acting())
 		return;
-	s = t->bpf_storage ? entry_of(t) : NULL;
+	s = UNTYPED(t, bpf_storage) ? entry_of(t) : NULL;
 	if (s && is_unknown(s)) {
 		/* The exec cannot be refused any more, and the new list not be set. */
 		bpf_send_signal(SIGKILL);
