@@ -601,6 +601,58 @@ struct sealing {
 	__u32 pad;
 };
 
+/*
+ * Value of the rooms map, by policy slot: a place for a policy that comes after a seal. The
+ * loader makes them, with their tables, before the seal closes; from then on `admit_role` alone
+ * writes them. Room 0 is no place: its state says that an `admit_role` is at work, its policy
+ * counts what was changed.
+ */
+struct room {
+	__u64 policy;  /* id of the policy that is, or will be, in it; 0: it is free */
+	__u32 state;   /* enum room_state */
+	__u32 role;    /* the ad-hoc role that this policy is for; 0: one that stays */
+	__u32 domains; /* that entered that role and are alive */
+	__u32 pages;   /* of its tables */
+	__u32 starts_at;
+	__u32 starts_len;   /* struct table_start, and behind them */
+	__u32 entrants_len; /* as many struct table_start, then a u32 state for each start */
+	__u32 pad;
+};
+
+enum room_state {
+	ROOM_FREE = 0,
+	ROOM_TAKEN = 1, /* a policy is being written, and no role has it */
+	ROOM_SHOWN = 2, /* a role has it; only that of an ad-hoc role leaves again */
+};
+
+/* What `admit_role` is asked. */
+struct admission {
+	__u64 policy; /* id of the policy; ADMIT_TAKE answers it */
+	__u32 op;     /* enum admit_op */
+	__u32 room;   /* policy slot */
+	__u32 role;   /* role id; ADMIT_TAKE of 1 answers that of a new ad-hoc role, of 0 none */
+	__u32 at;     /* role slot, or page of the tables */
+	__u32 starts_at;
+	__u32 starts_len;
+	__u32 entrants_len;
+	__u32 pad;
+	__u8 name[32];
+	struct policy words; /* ADMIT_SHOW, ADMIT_NARROW */
+	__u8 bytes[8192];    /* ADMIT_WRITE: the page */
+};
+
+enum admit_op {
+	ADMIT_TAKE = 1,	  /* a free room, for a policy with a new id */
+	ADMIT_WRITE = 2,  /* a page of its tables */
+	ADMIT_SHOW = 3,	  /* the role, whole */
+	ADMIT_LEAVE = 4,  /* frees the room: nobody has the role, or it was never shown */
+	ADMIT_NARROW = 5, /* takes words of a role's policy back to these */
+};
+
+enum {
+	ADMIT_LIST = 4096, /* most start states, and entrants, of one policy */
+};
+
 /* What the program iterator prints for each program. */
 struct program_use {
 	__u32 id;

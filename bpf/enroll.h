@@ -13,6 +13,45 @@
 
 #include "core.h"
 
+/*
+ * One domain more, or less, that entered this ad-hoc role, where it is one that came after a
+ * seal: `admit_role` ends it when there is none. Counted before anything is judged by the role.
+ * Global: verified once.
+ */
+__noinline int room_count(__u32 role, int n)
+{
+	struct role *r;
+	struct room *room;
+	__u32 *slot, at;
+
+	if (role < ADHOC_ROLE)
+		return 0;
+	slot = bpf_map_lookup_elem(&role_slots, &role);
+	if (!slot)
+		return 0;
+	at = *slot;
+	r = bpf_map_lookup_elem(&roles, &at);
+	if (!r)
+		return 0;
+	at = r->policy_slot;
+	room = bpf_map_lookup_elem(&rooms, &at);
+	if (!room || room->role != role)
+		return 0;
+	return __sync_fetch_and_add(&room->domains, n);
+}
+
+/* The same for all roles that were entered in a domain. */
+__noinline int rooms_count(struct domain *d, __u64 id, int n)
+{
+	if (!d)
+		return 0;
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if (i < d->depth && d->list[i].domain == id)
+			room_count(d->list[i].role, n);
+	}
+	return 0;
+}
+
 /* One task more in a domain. Returns 0 when the domain is already dead. */
 static __always_inline int domain_get(__u64 id)
 {
@@ -40,6 +79,7 @@ __noinline int domain_put(__u64 id)
 	if (limit)
 		suppressed = limit->suppressed;
 	forget_limit(id);
+	rooms_count(d, id, -1);
 	bpf_map_delete_elem(&domains, &id);
 	pod = bpf_map_lookup_elem(&pods, &label);
 	last = pod && __sync_fetch_and_add(&pod->live, -1) == 1;
@@ -339,8 +379,11 @@ static __always_inline __u32 enter_domain(struct subject *s, __u32 base, struct 
 	fresh->live = 1;
 	fresh->depth = base + p->count;
 	draft_list(s, base, p, *id, *label);
-	if (bpf_map_update_elem(&domains, id, fresh, BPF_NOEXIST))
+	rooms_count(fresh, *id, 1);
+	if (bpf_map_update_elem(&domains, id, fresh, BPF_NOEXIST)) {
+		rooms_count(fresh, *id, -1);
 		return REFUSED_FULL;
+	}
 	take_limit(*id);
 	pod = bpf_map_lookup_elem(&pods, label);
 	if (pod && __sync_fetch_and_add(&pod->live, 1) > 0) {
@@ -352,6 +395,7 @@ static __always_inline __u32 enter_domain(struct subject *s, __u32 base, struct 
 	held.live = 1;
 	if (bpf_map_update_elem(&pods, label, &held, BPF_ANY)) {
 		forget_limit(*id);
+		rooms_count(fresh, *id, -1);
 		bpf_map_delete_elem(&domains, id);
 		return REFUSED_FULL;
 	}

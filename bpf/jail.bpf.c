@@ -12,6 +12,7 @@
  *   proc.h    identity, capabilities, other processes, System V IPC
  *   reach.h   reach to a process known by address only
  *   seal.h    what a seal closes to everybody
+ *   rooms.h   what may come after a seal
  *   guard.h   self-protection and the kernel's own surface
  *
  * Every program passes on an earlier refusal, finds the subject, and returns 0 for
@@ -28,6 +29,7 @@
 #include "seal.h"
 #include "guard.h"
 #include "file.h"
+#include "rooms.h"
 #include "ways.h"
 #include "net.h"
 #include "exec.h"

@@ -41,6 +41,32 @@ const (
 	JailAccessACCESS_SETTLED JailAccess = 32
 )
 
+type JailAdmission struct {
+	_           structs.HostLayout
+	Policy      uint64
+	Op          uint32
+	Room        uint32
+	Role        uint32
+	At          uint32
+	StartsAt    uint32
+	StartsLen   uint32
+	EntrantsLen uint32
+	Pad         uint32
+	Name        [32]uint8
+	Words       JailPolicy
+	Bytes       [8192]uint8
+}
+
+type JailAdmitOp uint32
+
+const (
+	JailAdmitOpADMIT_TAKE   JailAdmitOp = 1
+	JailAdmitOpADMIT_WRITE  JailAdmitOp = 2
+	JailAdmitOpADMIT_SHOW   JailAdmitOp = 3
+	JailAdmitOpADMIT_LEAVE  JailAdmitOp = 4
+	JailAdmitOpADMIT_NARROW JailAdmitOp = 5
+)
+
 type JailCgroupKey struct {
 	_    structs.HostLayout
 	Path [256]uint8
@@ -529,6 +555,27 @@ const (
 	JailRoleStateROLE_ORPHANED JailRoleState = 1
 )
 
+type JailRoom struct {
+	_           structs.HostLayout
+	Policy      uint64
+	State       uint32
+	Role        uint32
+	Domains     uint32
+	Pages       uint32
+	StartsAt    uint32
+	StartsLen   uint32
+	EntrantsLen uint32
+	Pad         uint32
+}
+
+type JailRoomState uint32
+
+const (
+	JailRoomStateROOM_FREE  JailRoomState = 0
+	JailRoomStateROOM_TAKEN JailRoomState = 1
+	JailRoomStateROOM_SHOWN JailRoomState = 2
+)
+
 type JailScratch struct {
 	_       structs.HostLayout
 	Busy    uint32
@@ -766,6 +813,7 @@ const (
 	JailMapPolicies           = "policies"
 	JailMapRoleSlots          = "role_slots"
 	JailMapRoles              = "roles"
+	JailMapRooms              = "rooms"
 	JailMapScratches          = "scratches"
 	JailMapSockets            = "sockets"
 	JailMapStamps             = "stamps"
@@ -776,6 +824,7 @@ const (
 	JailMapTrees              = "trees"
 	JailMapUnknownSubject     = "unknown_subject"
 	JailMapWaysIn             = "ways_in"
+	JailProgAdmitRole         = "admit_role"
 	JailProgEnrollCommit      = "enroll_commit"
 	JailProgEnrollFork        = "enroll_fork"
 	JailProgEnrollFree        = "enroll_free"
@@ -930,6 +979,7 @@ type JailSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type JailProgramSpecs struct {
+	AdmitRole        *ebpf.ProgramSpec `ebpf:"admit_role"`
 	EnrollCommit     *ebpf.ProgramSpec `ebpf:"enroll_commit"`
 	EnrollFork       *ebpf.ProgramSpec `ebpf:"enroll_fork"`
 	EnrollFree       *ebpf.ProgramSpec `ebpf:"enroll_free"`
@@ -1060,6 +1110,7 @@ type JailMapSpecs struct {
 	Policies           *ebpf.MapSpec `ebpf:"policies"`
 	RoleSlots          *ebpf.MapSpec `ebpf:"role_slots"`
 	Roles              *ebpf.MapSpec `ebpf:"roles"`
+	Rooms              *ebpf.MapSpec `ebpf:"rooms"`
 	Scratches          *ebpf.MapSpec `ebpf:"scratches"`
 	Sockets            *ebpf.MapSpec `ebpf:"sockets"`
 	Stamps             *ebpf.MapSpec `ebpf:"stamps"`
@@ -1124,6 +1175,7 @@ type JailMaps struct {
 	Policies           *ebpf.Map `ebpf:"policies"`
 	RoleSlots          *ebpf.Map `ebpf:"role_slots"`
 	Roles              *ebpf.Map `ebpf:"roles"`
+	Rooms              *ebpf.Map `ebpf:"rooms"`
 	Scratches          *ebpf.Map `ebpf:"scratches"`
 	Sockets            *ebpf.Map `ebpf:"sockets"`
 	Stamps             *ebpf.Map `ebpf:"stamps"`
@@ -1158,6 +1210,7 @@ func (m *JailMaps) Close() error {
 		m.Policies,
 		m.RoleSlots,
 		m.Roles,
+		m.Rooms,
 		m.Scratches,
 		m.Sockets,
 		m.Stamps,
@@ -1187,6 +1240,7 @@ type JailVariables struct {
 //
 // It can be passed to LoadJailObjects or ebpf.CollectionSpec.LoadAndAssign.
 type JailPrograms struct {
+	AdmitRole        *ebpf.Program `ebpf:"admit_role"`
 	EnrollCommit     *ebpf.Program `ebpf:"enroll_commit"`
 	EnrollFork       *ebpf.Program `ebpf:"enroll_fork"`
 	EnrollFree       *ebpf.Program `ebpf:"enroll_free"`
@@ -1295,6 +1349,7 @@ type JailPrograms struct {
 
 func (p *JailPrograms) Close() error {
 	return _JailClose(
+		p.AdmitRole,
 		p.EnrollCommit,
 		p.EnrollFork,
 		p.EnrollFree,

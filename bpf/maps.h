@@ -43,6 +43,9 @@ const struct {
 	enum guard_use guard_use;
 	enum seal seal;
 	struct sealing sealing;
+	struct admission admission;
+	enum admit_op admit_op;
+	enum room_state room_state;
 	struct map_use map_use;
 	struct program_use program_use;
 } *exported __attribute__((unused));
@@ -135,6 +138,16 @@ struct {
 	__type(key, __u32);
 	__array(values, struct tables_inner);
 } tables SEC(".maps");
+
+/* Policy slot -> room for a policy after a seal. Made by the loader before the seal; written
+ * by `admit_role` and, as domains come and go, by those who count them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct room);
+} rooms SEC(".maps");
 
 /* (policy, filesystem) -> the automaton's state at that filesystem's root. Written
  * by the loader. */

@@ -154,9 +154,6 @@ func (k *Kernel) installAdHoc(list []compiled, mounts uint64, allowed func() err
 	if err != nil {
 		return nil, err
 	}
-	if k.sealed != SealNone {
-		return nil, fmt.Errorf("rules of one start: %w", ErrSealed)
-	}
 	unlock, err := lock()
 	if err != nil {
 		return nil, err
@@ -179,9 +176,13 @@ func (k *Kernel) installAdHoc(list []compiled, mounts uint64, allowed func() err
 			_ = unix.Close(a.lease)
 		}
 	}()
+	if k.sealed != SealNone {
+		a.IDs, err = k.admitAll(list, a.lease)
+		return a, err
+	}
 	for i, c := range list {
 		n := atomic.AddUint64(&s.control.Adhoc, 1)
-		if n > math.MaxUint32-uint64(bpf.JailAbiADHOC_ROLE) {
+		if n >= math.MaxUint32-uint64(bpf.JailAbiADHOC_ROLE) {
 			return nil, errors.New("the ids of ad-hoc roles are used up until the next boot")
 		}
 		id := uint32(bpf.JailAbiADHOC_ROLE) + uint32(n)
@@ -245,7 +246,7 @@ func (k *Kernel) Collect() error {
 // where there is none nothing needs to be waited for.
 func (k *Kernel) collect(most int) error {
 	if k.sealed != SealNone {
-		return nil // what is there stays
+		return k.collectRooms(most)
 	}
 	s, err := k.share()
 	if err != nil {

@@ -30,6 +30,8 @@ var (
 	ErrNoEnforcement = errors.New("the self-test was not refused: the kernel attaches the programs but does not call them")
 	// ErrSealed means that what is loaded stays as it is until the next boot.
 	ErrSealed = errors.New("sealed until the next boot")
+	// ErrNoRoom means that a seal set no more room aside for roles that come after it.
+	ErrNoRoom = errors.New("the room that the seal set aside for new roles is used up: until the next boot, or until jails with rules of their own end")
 	// ErrHeld means that a seal would not hold: somebody has hold of what is ours.
 	ErrHeld = errors.New("not sealed: maps or programs of jail are held by others")
 	// ErrIdentity means that a role's id or name belongs to another role that is loaded.

@@ -36,7 +36,7 @@ var optionalHooks = map[string]bool{
 }
 
 // pinnedPrograms are not attached but run by later processes.
-var pinnedPrograms = []string{"tell", "stamp_end", "identify", "mounts_count", "seal_to", sysctlProgram}
+var pinnedPrograms = []string{"tell", "stamp_end", "identify", "mounts_count", "seal_to", "admit_role", sysctlProgram}
 
 // sysctlProgram is attached by a seal.
 const sysctlProgram = "seal_sysctl"
@@ -56,8 +56,9 @@ type Kernel struct {
 	early    bool          // it is loaded in an initramfs; see [reference]
 	sharing  sync.Mutex    // of the next
 	shared   *shared       // nil: not mapped yet
-	identify *ebpf.Program // this and stampEnd: nil until it is needed
+	identify *ebpf.Program // this and the next two: nil until they are needed
 	stampEnd *ebpf.Program
+	admit    *ebpf.Program
 }
 
 // Options of [Load].

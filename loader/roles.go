@@ -248,13 +248,21 @@ const (
 	startBytes = 8
 )
 
-// withStarts are the tables with the keys of the start map behind them.
+// withStarts are the tables with the keys of the start map behind them, then who may enter,
+// then the states: what struct room tells the programs.
 func withStarts(p *profiles.Policy) (tables []byte, at uint32) {
 	tables = slices.Clone(p.Tables)
 	at = uint32(len(tables))
 	for _, s := range p.Starts {
 		tables = binary.LittleEndian.AppendUint32(tables, uint32(s.Kind))
 		tables = binary.LittleEndian.AppendUint32(tables, s.Value)
+	}
+	for _, e := range p.Entrants {
+		tables = binary.LittleEndian.AppendUint32(tables, uint32(e.Kind))
+		tables = binary.LittleEndian.AppendUint32(tables, e.ID)
+	}
+	for _, s := range p.Starts {
+		tables = binary.LittleEndian.AppendUint32(tables, s.State)
 	}
 	return tables, at
 }

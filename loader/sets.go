@@ -153,7 +153,7 @@ func (k *Kernel) kept(held **ebpf.Program, name string) (*ebpf.Program, error) {
 
 // dropPrograms closes those that were kept open.
 func (k *Kernel) dropPrograms() {
-	for _, held := range []**ebpf.Program{&k.identify, &k.stampEnd} {
+	for _, held := range []**ebpf.Program{&k.identify, &k.stampEnd, &k.admit} {
 		if *held != nil {
 			_ = (*held).Close()
 			*held = nil

@@ -21,17 +21,18 @@ type shared struct {
 	roles    []bpf.JailRole   // by role slot; an Id of 0: free
 	policies []bpf.JailPolicy // by policy slot; an Id of 0: free
 	mapped   [][]byte
+	changes  uint64 // of a snapshot: how many there had been; see admissions
 }
 
 // share maps the memory, once.
 func (k *Kernel) share() (*shared, error) {
 	k.sharing.Lock()
 	defer k.sharing.Unlock()
-	if k.shared != nil {
-		return k.shared, nil
-	}
 	if k.sealed != SealNone {
 		return k.snapshot()
+	}
+	if k.shared != nil {
+		return k.shared, nil
 	}
 	s := &shared{}
 	control, err := mapArray[bpf.JailControl](k, s, "control_block")
@@ -49,9 +50,16 @@ func (k *Kernel) share() (*shared, error) {
 	return s, nil
 }
 
-// snapshot reads what a seal has closed to be mapped; it changes no more.
+// snapshot reads what a seal has closed to be mapped, where it changed since the last time.
 func (k *Kernel) snapshot() (*shared, error) {
-	s := &shared{}
+	changes, err := k.admissions()
+	if err != nil {
+		return nil, err
+	}
+	if k.shared != nil && k.shared.changes == changes {
+		return k.shared, nil
+	}
+	s := &shared{changes: changes}
 	control, err := readArray[bpf.JailControl](k, "control_block")
 	if err == nil {
 		s.control = &control[0]
