@@ -90,13 +90,21 @@ func (k *Kernel) MakeAdHocFor(uid uint32, rules *profiles.AdHoc) (*AdHoc, error)
 	if len(policy.Tables) > adHocBytes {
 		return nil, fmt.Errorf("the rules make %d bytes of tables, at most %d are for users", len(policy.Tables), adHocBytes)
 	}
+	perUser, forUsers := adHocPerUser, adHocForUsers
+	if k.sealed != SealNone {
+		perUser, forUsers = roomsPerUser, roomsForUsers
+	}
 	full := func() error {
+		s, err := k.share()
+		if err != nil {
+			return err
+		}
 		own, all := s.countAdHoc(role.Name)
 		switch {
-		case own >= adHocPerUser:
-			return fmt.Errorf("user %d has %d roles of its own already", uid, adHocPerUser)
-		case all >= adHocForUsers:
-			return fmt.Errorf("users have %d roles of their own already", adHocForUsers)
+		case own >= perUser:
+			return fmt.Errorf("user %d has %d roles of its own already", uid, perUser)
+		case all >= forUsers:
+			return fmt.Errorf("users have %d roles of their own already", forUsers)
 		}
 		return nil
 	}

@@ -22,6 +22,8 @@ type RoleChange struct {
 	Way  string   `json:"way,omitempty"` // "executable /usr/bin/x" or "control group /x.slice"; empty: the role itself
 	Kind string   `json:"kind"`          // new, changed or orphaned; of a way: new, changed or gone
 	What []string `json:"what"`          // of what is changed: the facts that differ; rules that go with "- ", that come with "+ "
+	// Refused is, after a seal, what of this it does not let come; nil: it is taken.
+	Refused []string `json:"refused,omitempty"`
 }
 
 func (c RoleChange) String() string {
@@ -43,81 +45,114 @@ func (k *Kernel) Diff(roles []*profiles.Role) ([]RoleChange, error) {
 		return nil, err
 	}
 	defer unlock()
+	changes, _, err := k.diff(roles)
+	return changes, err
+}
+
+// diff does it under the lock, and gives the compiled roles that are new or changed, in the
+// order of the changes.
+func (k *Kernel) diff(roles []*profiles.Role) (changes []RoleChange, next []compiled, err error) {
 	s, err := k.share()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := s.checkIdentity(roles); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	list, err := compileAll(k.refer(), roles, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	loaded, err := k.Roles()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var changes []RoleChange
 	for _, c := range list {
 		at := slices.IndexFunc(loaded, func(r LoadedRole) bool { return r.ID == c.role.ID })
 		if at < 0 {
 			changes = append(changes, RoleChange{Role: c.role.Name, ID: c.role.ID, Kind: "new", What: []string{}})
+			next = append(next, c)
 			continue
 		}
-		what, err := k.diffPolicy(s, c)
+		what, wider, err := k.diffPolicy(s, c)
 		if err != nil {
-			return nil, fmt.Errorf("role %s: %w", c.role.Name, err)
+			return nil, nil, fmt.Errorf("role %s: %w", c.role.Name, err)
 		}
 		if loaded[at].Orphaned {
-			what = append(what, "is configured again")
+			what, wider = append(what, "is configured again"), append(wider, "is configured again")
+		}
+		if k.sealed == SealNone {
+			wider = nil
 		}
 		if len(what) > 0 {
-			changes = append(changes, RoleChange{Role: c.role.Name, ID: c.role.ID, Kind: "changed", What: what})
+			changes = append(changes, RoleChange{Role: c.role.Name, ID: c.role.ID, Kind: "changed", What: what, Refused: wider})
+			next = append(next, c)
 		}
+	}
+	if err := k.refuseForRoom(changes, next); err != nil {
+		return nil, nil, err
 	}
 	for _, r := range loaded {
 		configured := slices.ContainsFunc(roles, func(c *profiles.Role) bool { return c.ID == r.ID })
 		if !configured && !r.AdHoc && !r.Orphaned {
-			changes = append(changes, RoleChange{Role: r.Name, ID: r.ID, Kind: "orphaned", What: []string{}})
+			c := RoleChange{Role: r.Name, ID: r.ID, Kind: "orphaned", What: []string{}}
+			if k.sealed != SealNone {
+				c.Refused = []string{"is no longer configured"}
+			}
+			changes = append(changes, c)
 		}
 	}
-	return changes, nil
+	if k.sealed > SealRoles {
+		for i, c := range changes {
+			if c.Refused == nil {
+				changes[i].Refused = []string{"any change"}
+			}
+		}
+	}
+	return changes, next, nil
 }
 
-// diffPolicy lists what differs between a role's policy and the one that is loaded.
-func (k *Kernel) diffPolicy(s *shared, c compiled) ([]string, error) {
+// diffPolicy lists what differs between a role's policy and the one that is loaded; and what
+// of it is not known to take away and give nothing.
+func (k *Kernel) diffPolicy(s *shared, c compiled) (what, wider []string, err error) {
 	slot, err := k.slotOf(c.role.ID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	held := s.policies[atomic.LoadUint32(&s.roles[slot].PolicySlot)]
 	next := encodePolicy(c.role.ID, held.Slot, held.Id, c.policy)
-	what := []string{}
+	what = []string{}
 	for _, name := range profiles.FlagNames() {
 		flag, _ := profiles.FlagByName(name)
 		was, is := profiles.Flags(held.Flags).Has(flag), profiles.Flags(next.Flags).Has(flag)
 		if was != is {
-			what = append(what, fmt.Sprintf("%s: %t -> %t", name, was, is))
+			fact := fmt.Sprintf("%s: %t -> %t", name, was, is)
+			what = append(what, fact)
+			if is != profiles.Flags(restrictions).Has(flag) {
+				wider = append(wider, fact)
+			}
 		}
 	}
-	differs := func(name string, is bool) {
+	differs := func(name string, is, more bool) {
 		if is {
 			what = append(what, name)
+			if more {
+				wider = append(wider, name)
+			}
 		}
 	}
-	changed := held.Flags ^ next.Flags
-	differs("mode", profiles.Flags(changed).Has(profiles.ModePermissive))
+	changed, gained := profiles.Flags(held.Flags^next.Flags), profiles.Flags(next.Flags&^held.Flags)
+	differs("mode", changed.Has(profiles.ModePermissive), gained.Has(profiles.ModePermissive))
 	entrants, err := k.sameEntrants(held.Id, c.policy.Entrants)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	differs("users or groups", profiles.Flags(changed).Has(profiles.OpenToAll) || !entrants)
-	differs("families", held.Families != next.Families || held.Kinds != next.Kinds)
-	differs("capabilities", held.Capabilities != next.Capabilities)
+	differs("users or groups", changed.Has(profiles.OpenToAll) || !entrants, gained.Has(profiles.OpenToAll) || !entrants)
+	differs("families", held.Families != next.Families || held.Kinds != next.Kinds, next.Families&^held.Families|uint64(next.Kinds&^held.Kinds) != 0)
+	differs("capabilities", held.Capabilities != next.Capabilities, next.Capabilities&^held.Capabilities != 0)
 	was, err := k.readTables(held.Slot, 0, held.StartsAt)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	files, network := sections(held, was)
 	newFiles, newNetwork := sections(next, c.policy.Tables)
@@ -125,17 +160,23 @@ func (k *Kernel) diffPolicy(s *shared, c compiled) ([]string, error) {
 	if rec, err := readRecord(policyDir, held.Id); err == nil {
 		rules = diffRules(rec.Rules, c.policy.Rules)
 	}
-	what = append(what, rules...)
+	what, wider = append(what, rules...), append(wider, rules...)
 	// Without a record, or where the same rules have come to mean something else.
-	differs("file rules", len(rules) == 0 && !bytes.Equal(files, newFiles))
-	differs("network or UNIX socket rules", len(rules) == 0 && !bytes.Equal(network, newNetwork))
+	differs("file rules", len(rules) == 0 && !bytes.Equal(files, newFiles), true)
+	differs("network or UNIX socket rules", len(rules) == 0 && !bytes.Equal(network, newNetwork), true)
+	if k.sealed != SealNone {
+		return what, wider, nil // loaded roles know the file systems that they were sealed with
+	}
 	mounted, err := k.sameStarts(held, c.policy.Starts)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	differs("mounts", bytes.Equal(files, newFiles) && !mounted)
-	return what, nil
+	differs("mounts", bytes.Equal(files, newFiles) && !mounted, true)
+	return what, wider, nil
 }
+
+// restrictions are the flags of a policy that take away.
+const restrictions = uint32(bpf.JailRoleFlagREQUIRE_SIGNATURE)
 
 // diffRules lists the rules that are in one list only. Their order means nothing.
 func diffRules(was, is []profiles.Rule) []string {
@@ -253,7 +294,13 @@ func (k *Kernel) diffWays(w Ways) ([]RoleChange, error) {
 			held[path] = Entrance{Role: e.Role, Pod: e.Pod}
 		}
 	}
-	return append(paths, compareWays("control group ", held, wanted, names)...), nil
+	changes := append(paths, compareWays("control group ", held, wanted, names)...)
+	if k.sealed != SealNone {
+		for i := range changes {
+			changes[i].Refused = []string{"any change of the ways in"}
+		}
+	}
+	return changes, nil
 }
 
 // diffPaths compares the paths of executables. They are in the kernel as one automaton: its

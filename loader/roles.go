@@ -51,10 +51,11 @@ func (k *Kernel) InstallRoles(roles []*profiles.Role) error {
 	return k.installRoles(roles)
 }
 
-// Reload installs the roles as they are now and says so in the events.
+// Reload installs the roles as they are now and says so in the events. After a seal only what
+// it lets come: see [Refused]; all of it or nothing.
 func (k *Kernel) Reload(roles []*profiles.Role) error {
 	if k.sealed != SealNone {
-		return k.unchanged(roles)
+		return k.reloadSealed(roles)
 	}
 	if err := k.Guard(); err != nil {
 		return err

@@ -380,12 +380,92 @@ func (k *Kernel) collectRooms(most int) error {
 	return nil
 }
 
-// newRoles are those that are not loaded.
-func newRoles(s *shared, roles []*profiles.Role) (list []*profiles.Role) {
-	for _, r := range roles {
-		if !slices.ContainsFunc(s.roles, func(held bpf.JailRole) bool { return held.Id == r.ID }) {
-			list = append(list, r)
+// refuseForRoom marks the new roles that there is no room for.
+func (k *Kernel) refuseForRoom(changes []RoleChange, next []compiled) error {
+	if k.sealed != SealRoles {
+		return nil
+	}
+	list, err := k.rooms()
+	if err != nil {
+		return err
+	}
+	var free []uint32 // pages
+	for slot, room := range list {
+		if slot != roomOfTurns && room.State != uint32(bpf.JailRoomStateROOM_SHOWN) {
+			free = append(free, room.Pages)
 		}
 	}
-	return list
+	slices.Sort(free)
+	for i, c := range next {
+		if changes[i].Kind != "new" {
+			continue
+		}
+		tables, _ := withStarts(c.policy)
+		need := uint32((len(tables) + pageBytes - 1) / pageBytes)
+		at := slices.IndexFunc(free, func(pages uint32) bool { return pages >= need })
+		if at < 0 {
+			changes[i].Refused = []string{fmt.Sprintf("%d pages of tables: %v", need, ErrNoRoom)}
+			continue
+		}
+		free = slices.Delete(free, at, at+1)
+	}
+	return nil
+}
+
+// reloadSealed brings new roles in and makes others stricter, or changes nothing.
+func (k *Kernel) reloadSealed(roles []*profiles.Role) error {
+	unlock, err := lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := k.collect(everything); err != nil {
+		return err
+	}
+	changes, next, err := k.diff(roles)
+	if err != nil {
+		return err
+	}
+	if err := Refused(changes); err != nil || len(changes) == 0 {
+		return err
+	}
+	var fresh, stricter []compiled
+	for i, c := range next {
+		if changes[i].Kind == "new" {
+			fresh = append(fresh, c)
+		} else {
+			stricter = append(stricter, c)
+		}
+	}
+	if _, err := k.admitAll(fresh, -1); err != nil { // what can fail
+		return err
+	}
+	for _, c := range stricter {
+		if err := k.narrow(c); err != nil {
+			return err
+		}
+	}
+	return k.tell(bpf.JailEventKindEVENT_RELOAD, uint32(len(next)))
+}
+
+// narrow takes away from a loaded role's policy what this one has not. Its tables are the same.
+func (k *Kernel) narrow(c compiled) error {
+	s, err := k.share()
+	if err != nil {
+		return err
+	}
+	slot, err := k.slotOf(c.role.ID)
+	if err != nil {
+		return err
+	}
+	held := s.policies[s.roles[slot].PolicySlot]
+	a := bpf.JailAdmission{
+		Op: uint32(bpf.JailAdmitOpADMIT_NARROW), Role: c.role.ID, Policy: held.Id,
+		Words: encodePolicy(c.role.ID, held.Slot, held.Id, c.policy),
+	}
+	if err := k.ask(&a); err != nil {
+		return fmt.Errorf("role %s: %w", c.role.Name, err)
+	}
+	step("narrowed")
+	return newRecord(held.Id, c.role, c.policy).write(policyDir)
 }

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jail/bpf"
-	"jail/profiles"
 )
 
 // Seal says what a seal allows still.
@@ -26,8 +25,8 @@ type Seal uint32
 const (
 	SealNone   = Seal(bpf.JailSealSEAL_NONE)
 	sealing    = Seal(bpf.JailSealSEAL_CLOSING) // not finished
-	SealRoles  = Seal(bpf.JailSealSEAL_ROLES)   // what is loaded stays as it is
-	SealStrict = Seal(bpf.JailSealSEAL_STRICT)  // and no marks come either
+	SealRoles  = Seal(bpf.JailSealSEAL_ROLES)   // what is loaded stays, or gets stricter; roles and marks may come
+	SealStrict = Seal(bpf.JailSealSEAL_STRICT)  // and none come
 )
 
 func (s Seal) String() string {
@@ -65,6 +64,11 @@ func (k *Kernel) Seal(level Seal) error {
 		}
 		if err := k.Guard(); err != nil {
 			return err
+		}
+		if k.sealed == SealNone && level == SealRoles {
+			if err := k.setAside(); err != nil {
+				return err
+			}
 		}
 		if err := k.sealTo(sealing); err != nil && k.sealed != sealing {
 			return err
@@ -415,24 +419,31 @@ func (k *Kernel) mapByID(id ebpf.MapID) (*ebpf.Map, error) {
 	return ebpf.NewMapFromFD(int(fd))
 }
 
-// unchanged is nil where these roles are what is loaded; else it says what the seal keeps.
-func (k *Kernel) unchanged(roles []*profiles.Role) error {
-	return kept(k.Diff(roles))
-}
-
-// unchangedWays is the same for the ways in. The caller has the lock.
+// unchangedWays is nil where these ways in are what is loaded; else it says what the seal
+// keeps. The caller has the lock.
 func (k *Kernel) unchangedWays(w Ways) error {
-	return kept(k.diffWays(w))
-}
-
-// kept makes an error of changes that a seal refuses.
-func kept(changes []RoleChange, err error) error {
-	if err != nil || len(changes) == 0 {
+	changes, err := k.diffWays(w)
+	if err != nil {
 		return err
 	}
+	return Refused(changes)
+}
+
+// Refused is nil where a seal lets all these changes come; else an error that says what it
+// does not.
+func Refused(changes []RoleChange) error {
 	var list []string
 	for _, c := range changes {
-		list = append(list, c.String())
+		switch {
+		case c.Refused == nil:
+		case c.Way != "":
+			list = append(list, c.String())
+		default:
+			list = append(list, fmt.Sprintf("role %s: %s", c.Role, strings.Join(c.Refused, ", ")))
+		}
 	}
-	return fmt.Errorf("%w: nothing was changed: %s", ErrSealed, strings.Join(list, "; "))
+	if len(list) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: nothing was changed: not known to be stricter, so that it takes a reboot: %s", ErrSealed, strings.Join(list, "; "))
 }

@@ -23,8 +23,9 @@ type Status struct {
 	Whole    bool     `json:"whole"`   // every mandatory program is attached and the door is open
 	Open     bool     `json:"open"`    // enrollment is open
 	Sealed   bool     `json:"sealed"`
-	Seal     string   `json:"seal"`     // no, unfinished, yes or strict
-	Unclosed []string `json:"unclosed"` // what the seal does not close
+	Seal     string   `json:"seal"`            // no, unfinished, yes or strict
+	Unclosed []string `json:"unclosed"`        // what the seal does not close
+	Rooms    *Rooms   `json:"rooms,omitempty"` // for roles that come after the seal
 	ABI      uint32   `json:"abi"`
 	Programs []string `json:"programs"` // that are attached, of the set that acts
 	Pinned   Pinned   `json:"pinned"`
@@ -126,6 +127,9 @@ func (k *Kernel) Status() (Status, error) {
 		slices.Sort(s.Lacking)
 	}
 	if s.Unclosed, err = k.unclosed(); err != nil {
+		return s, err
+	}
+	if s.Rooms, err = k.countRooms(); err != nil {
 		return s, err
 	}
 	s.Whole = s.Open && len(s.Missing) == 0 && len(s.Foreign) == 0 && k.sealed != sealing

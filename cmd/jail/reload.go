@@ -4,8 +4,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"jail/loader"
 	"jail/profiles"
@@ -69,19 +70,29 @@ func (c *reloadCmd) Run(a *app) error {
 	} else {
 		a.changes(changes)
 	}
-	if err == nil && len(changes) > 0 && k.Sealed() {
-		err = fmt.Errorf("%w: a reload changes none of this", loader.ErrSealed)
+	if err == nil {
+		err = loader.Refused(changes)
 	}
 	return err
 }
 
-// reload installs roles and ways in. What a seal keeps is told of both.
+// reload installs roles and ways in. After a seal the roles come last: nothing comes where
+// anything is refused, but for marks.
 func reload(k *loader.Kernel, set *profiles.Set, w loader.Ways) error {
-	err := identityHint(k.Reload(set.Roles()))
-	if err == nil || errors.Is(err, loader.ErrSealed) {
-		err = errors.Join(err, k.InstallWays(w))
+	if !k.Sealed() {
+		if err := k.Reload(set.Roles()); err != nil {
+			return identityHint(err)
+		}
+		return k.InstallWays(w)
 	}
-	return err
+	changes, err := k.Diff(set.Roles())
+	if err != nil {
+		return identityHint(err)
+	}
+	if err := errors.Join(loader.Refused(changes), k.InstallWays(w)); err != nil {
+		return err
+	}
+	return identityHint(k.Reload(set.Roles()))
 }
 
 // changes prints a line for each change, and one for each fact of it.
@@ -92,6 +103,9 @@ func (a *app) changes(list []loader.RoleChange) {
 		facts := change.What
 		if change.Way != "" {
 			facts = append([]string{change.Way}, facts...)
+		}
+		if change.Refused != nil {
+			facts = append(slices.Clone(facts), "refused by the seal: "+strings.Join(change.Refused, ", "))
 		}
 		row := []string{sign, strconv.Itoa(int(change.ID)), change.Role, change.Kind, ""}
 		for _, fact := range facts {

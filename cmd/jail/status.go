@@ -94,6 +94,9 @@ func (o *output) printStatus(s loader.Status) {
 		{"lost events", strconv.FormatUint(s.Lost, 10)},
 		{"faults", strconv.FormatUint(s.Faults, 10)},
 	}
+	if s.Rooms != nil {
+		rows = append(rows, [2]string{"room for new roles", fmt.Sprintf("%d of %d free", s.Rooms.Free, s.Rooms.All)})
+	}
 	if !s.Current {
 		rows = append(rows, [2]string{"version", "another's programs act, or an upgrade is unfinished: jail upgrade"})
 	}
