@@ -605,7 +605,7 @@ struct sealing {
  * Value of the rooms map, by policy slot: a place for a policy that comes after a seal. The
  * loader makes them, with their tables, before the seal closes; from then on `admit_role` alone
  * writes them. Room 0 is no place: its state says that an `admit_role` is at work, its policy
- * counts what was changed.
+ * counts the changes of what is shown.
  */
 struct room {
 	__u64 policy;  /* id of the policy that is, or will be, in it; 0: it is free */

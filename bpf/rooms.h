@@ -319,7 +319,7 @@ int admit_role(struct admission *ask)
 	if (__sync_val_compare_and_swap(&turn->state, 0, 1))
 		return EAGAIN;
 	err = ask->op == ADMIT_NARROW ? admit_narrow(ask) : admit_room(ask);
-	if (!err)
+	if (!err && ask->op != ADMIT_TAKE && ask->op != ADMIT_WRITE)
 		turn->policy++;
 	__sync_lock_test_and_set(&turn->state, 0);
 	return err;

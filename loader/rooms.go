@@ -190,14 +190,6 @@ type placing struct {
 	startsAt uint32
 }
 
-// mayAdmit is nil where new roles may come.
-func (k *Kernel) mayAdmit() error {
-	if k.sealed != SealRoles {
-		return ErrSealed
-	}
-	return nil
-}
-
 // takeRoom finds the smallest room that is large enough.
 func (k *Kernel) takeRoom(c compiled, adHoc bool) (*placing, error) {
 	p := &placing{compiled: c, role: c.role.ID}
@@ -292,8 +284,8 @@ func (k *Kernel) leave(room uint32, policy uint64, at uint32) error {
 // admitAll brings roles in after a seal, under the lock; with a lease, as ad-hoc roles, whose
 // ids it gives. Nobody sees any before all are written.
 func (k *Kernel) admitAll(list []compiled, lease int) (ids []uint32, err error) {
-	if err := k.mayAdmit(); err != nil {
-		return nil, err
+	if k.sealed != SealRoles {
+		return nil, ErrSealed
 	}
 	adHoc := lease >= 0
 	var placed []*placing
@@ -326,6 +318,9 @@ func (k *Kernel) admitAll(list []compiled, lease int) (ids []uint32, err error) 
 			return nil, err
 		}
 		shown++
+	}
+	if adHoc && placed[0].policy%adHocAtOnce != 0 { // as before a seal
+		return ids, nil
 	}
 	return ids, k.prunePolicies()
 }

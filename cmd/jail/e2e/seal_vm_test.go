@@ -130,6 +130,7 @@ func writeConfig(t *testing.T, text string) {
 func TestSeal(t *testing.T) {
 	load(t)
 	writeConfig(t, enrollTables)
+	writeRoles(t, lateRoles)
 	run(t, jailPath, "reload").want(t, 0)
 	if err := os.WriteFile("/tmp/code", make([]byte, 4096), 0o755); err != nil {
 		t.Fatal(err)
@@ -350,20 +351,7 @@ func TestSeal(t *testing.T) {
 		run(t, jailPath, "unload").want(t, 1, "sealed")
 		run(t, jailPath, "unload", "--force").want(t, 1, "sealed")
 		run(t, jailPath, "upgrade").want(t, 1, "sealed")
-		run(t, jailPath, "run", "-r", "/tmp", "--", "true").want(t, 125, "sealed")
 		run(t, jailPath, "reload").want(t, 0) // nothing would change
-		roles := "/etc/jail/roles.d"
-		if err := os.MkdirAll(roles, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		text := "[roles.another]\nid = 500\nallow_file_access = true\n"
-		if err := os.WriteFile(roles+"/another.toml", []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		run(t, jailPath, "reload").want(t, 1, "sealed", "another")
-		if err := os.Remove(roles + "/another.toml"); err != nil {
-			t.Fatal(err)
-		}
 		run(t, jailPath, "load").want(t, 0)
 	})
 	t.Run("TellsWhichWaysInItKeeps", func(t *testing.T) {
@@ -411,6 +399,10 @@ func TestSeal(t *testing.T) {
 			t.Error("ps lists nobody")
 		}
 	})
+	t.Run("LetsRolesCome", letsRolesCome)
+	t.Run("LetsRulesOfOneStartCome", letsRulesCome)
+	t.Run("LetsPoliciesGetStricter", letsPoliciesGetStricter)
+	t.Run("RefusesPoliciesThatAreNotStricter", refusesWiderPolicies)
 	t.Run("LetsMarksComeAndNotGo", func(t *testing.T) {
 		data, err := os.ReadFile("/bin/true")
 		if err != nil {
@@ -437,6 +429,7 @@ func TestSeal(t *testing.T) {
 	run(t, jailPath, "load", "--seal").want(t, 0)
 	wantSeal(t, "strict")
 	run(t, jailPath, "run", "--role", "restricted", "--", "cat", "/etc/passwd").want(t, 1, "Permission denied")
+	t.Run("StrictRefusesRolesAndStricterPolicies", strictRefusesAll)
 }
 
 // wantSeal asks status, in both forms.
