@@ -58,11 +58,8 @@ func (p *Policy) addUnix(u Text, number uint32, env *Env) error {
 }
 
 // compileUnix writes the automata of the UNIX rules. Roles that have the network have
-// all sockets.
+// all sockets; the automata are there for when it is taken away from a loaded policy.
 func (p *Policy) compileUnix(env *Env, t *tables) error {
-	if Flags(p.Flags).Has(AllowNetwork) {
-		return nil
-	}
 	serve, err := compilePattern(EnrollmentSocket, env)
 	if err != nil {
 		return err

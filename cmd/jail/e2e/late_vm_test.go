@@ -106,7 +106,7 @@ func letsRulesCome(t *testing.T) {
 	for range 2 {
 		run(t, jailPath, "run", "-r", "/srv/late/open", "--", "cat", "/srv/late/secret").want(t, 1, "Permission denied")
 		run(t, jailPath, "run", "-r", "/srv/late/open", "--", "cat", "/srv/late/open").want(t, 0)
-		run(t, jailPath, "run", "-r", "/srv/late", "-w", "/tmp/late-out", "--", "sh", "-c", "echo x >/tmp/late-out; cat /srv/late/secret").want(t, 0)
+		run(t, jailPath, "run", "-r", "/srv/late", "-w", "-/tmp/late-out", "--", "sh", "-c", "echo x >/tmp/late-out; cat /srv/late/secret").want(t, 0)
 		run(t, jailPath, "run", "--role", "early", "--deny", "/srv/late/open", "--", "cat", "/srv/late/open").want(t, 1, "Permission denied")
 		run(t, jailPath, "run", "--role", "early", "--deny", "/srv/late/open", "--", "cat", "/srv/late/secret").want(t, 0)
 	}
