@@ -180,9 +180,14 @@ static __always_inline int admit_show(struct admission *ask, struct room *room, 
 		return EINVAL;
 	if (r->id)
 		return EEXIST;
+	if (bpf_map_update_elem(&role_slots, &role, &at, BPF_NOEXIST))
+		return EEXIST;
 	err = fill_maps(room, inner);
-	if (err)
+	if (err) {
+		empty_maps(room, inner);
+		bpf_map_delete_elem(&role_slots, &role);
 		return err;
+	}
 	words.id = 0;
 	words.role = role;
 	words.slot = slot;
@@ -195,8 +200,6 @@ static __always_inline int admit_show(struct admission *ask, struct room *room, 
 	r->flags = 0;
 	__builtin_memcpy(r->name, ask->name, sizeof(r->name));
 	r->name[sizeof(r->name) - 1] = 0;
-	if (bpf_map_update_elem(&role_slots, &role, &at, BPF_NOEXIST))
-		return EEXIST;
 	room->state = ROOM_SHOWN;
 	__sync_lock_test_and_set(&p->id, room->policy);
 	__sync_lock_test_and_set(&r->id, role);

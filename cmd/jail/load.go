@@ -13,7 +13,7 @@ import (
 )
 
 type loadCmd struct {
-	Seal  sealFlag `placeholder:"strict" help:"Then close what is loaded to everybody, root included, until the next boot. --seal=strict: no new mark comes either."`
+	Seal  sealFlag `placeholder:"strict" help:"Then close what is loaded to everybody, root included, until the next boot. --seal=strict: no role, stricter policy or mark comes either."`
 	Early bool     `help:"At boot: mount what is missing, wait for nothing; where jail is loaded already, as by the initramfs, read the configuration again."`
 	configFlags
 }
@@ -41,7 +41,7 @@ func (f *sealFlag) Decode(ctx *kong.DecodeContext) error {
 func (loadCmd) Help() string {
 	return `Everything is pinned below ` + loader.Dir + `: no daemon, and enforcement goes on until "jail unload" or a reboot. Where a whole kernel part is loaded, nothing is changed. Where pins are missing, after a load that was interrupted for instance, they are made again, and who is jailed stays so. Where something is pinned there that is not jail's, or the directory is not root's, nothing is changed and the exit status is 1. As root only.
 
---seal seals what is loaded until the next boot, for root outside any jail too. Refused from then on: unload, upgrade, any change of a loaded role or of the tables of paths and control groups, other roles and rules of one start (-r, --connect and the like), a mark changed or taken away; access to the maps, programs and pins of jail but by this program, which then only reads them; unmounting or covering the directory of the pins; modules, kexec, raw memory, kprobes, new programs that trace the kernel, and kernel.ftrace_enabled. New marks may come, but not with --seal=strict. Go on: run, enroll, serve, ps, status, log, why. File systems that are mounted later are in no role's file rules: closed to roles that have some. It is refused while other processes hold maps of jail (jail serve, jail log -f): stop them, seal, start them again. "jail status" tells what a seal leaves open.
+--seal seals what is loaded until the next boot, for root outside any jail too. Refused from then on: unload, upgrade, any change of a loaded role that is not known to be stricter, or of the tables of paths and control groups, a mark changed or taken away; access to the maps, programs and pins of jail but by this program, which then only reads them; unmounting or covering the directory of the pins; modules, kexec, raw memory, kprobes, new programs that trace the kernel, and kernel.ftrace_enabled. New roles, stricter policies (jail reload), rules of one start (-r, --connect and the like) and marks may come, but not with --seal=strict; roles as far as the room goes that is set aside for them, which "jail status" shows. Go on: run, enroll, serve, ps, status, log, why. File systems that are mounted later are in no role's file rules: closed to roles that have some. It is refused while other processes hold maps of jail (jail serve, jail log -f): stop them, seal, start them again. "jail status" tells what a seal leaves open.
 
 Examples:
 

@@ -20,9 +20,9 @@ type reloadCmd struct {
 
 // Help is the rest of the help.
 func (reloadCmd) Help() string {
-	return `The new policies are built beside the old ones, then each role is switched to its new policy: no process leaves its jail. With a mistake in any file nothing changes. A role that is no longer configured stays loaded, as an orphan: "jail roles" and "jail status" show it. A role's id and name stay together until "jail unload". The [[enroll]] entries of jail.toml and the marks are read again too, and what runs already and is listed now is enrolled. After "jail load --seal" nothing changes: the exit status is 1 where a role, an executable or a control group differs from what is loaded, and the message lists them. As root only.
+	return `The new policies are built beside the old ones, then each role is switched to its new policy: no process leaves its jail. With a mistake in any file nothing changes. A role that is no longer configured stays loaded, as an orphan: "jail roles" and "jail status" show it. A role's id and name stay together until "jail unload". The [[enroll]] entries of jail.toml and the marks are read again too, and what runs already and is listed now is enrolled. After "jail load --seal" new roles come, and loaded ones lose flags, capabilities and families; where anything else differs from what is loaded nothing changes, the exit status is 1, and the message lists what is not known to be stricter: that takes a reboot. After --seal=strict nothing changes at all. As root only.
 
---dry-run prints a line for each role, and each listed executable and control group, that is new (+), would change (~, and each fact that differs: flags, who may enter, rules that go and come) or would go (-; a role becomes an orphan). Where jail is sealed and anything differs the exit status is 1.
+--dry-run prints a line for each role, and each listed executable and control group, that is new (+), would change (~, and each fact that differs: flags, who may enter, rules that go and come) or would go (-; a role becomes an orphan). Where jail is sealed, what the seal refuses is named with it, and the exit status is 1.
 
 Examples:
 

@@ -156,7 +156,7 @@ func letsPoliciesGetStricter(t *testing.T) {
 	lateFiles(t)
 	// Connects, when it is told to, to a port where nobody listens.
 	cmd := exec.Command(jailPath, "run", "--role", "early", "--", "bash", "-c",
-		`while read x; do (exec 3<>/dev/tcp/127.0.0.1/9) 2>&1 | grep -o 'refused\|denied' | head -n 1; cat /srv/late/open /srv/late/closed/file 2>/dev/null; done`)
+		`while read x; do (exec 3<>/dev/tcp/127.0.0.1/9) 2>&1 | grep -o 'refused\|denied' | head -n 1; cat /srv/late/open /srv/late/closed/file 2>/dev/null; done; true`)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

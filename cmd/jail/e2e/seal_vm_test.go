@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -15,6 +16,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"jail/bpf"
 )
 
 // A seal lasts until the next boot, so these tests have a VM of their own (suite vm-seal) and
@@ -156,6 +159,11 @@ func TestSeal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(back)
+	admit, err := objectGet(pinOf(t, "programs", "admit_role"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(admit)
 	t.Run("IsRefusedWhileADescriptorIsHeld", func(t *testing.T) {
 		fd, err := objectGet(pinOf(t, "maps", "policies"), 0)
 		if err != nil {
@@ -218,22 +226,25 @@ func TestSeal(t *testing.T) {
 	})
 	t.Run("HasNoWayBackByADescriptorOfItsProgram", func(t *testing.T) {
 		for level := range uint32(2) {
-			context := level
-			// prog_fd, retval, sizes and data of test input, repeat, duration, size and address of the context
-			test := struct {
-				fd, value, in, out       uint32
-				dataIn, dataOut          uint64
-				repeat, duration         uint32
-				contextIn, contextOut    uint32
-				contextAt, contextBackAt uint64
-				flags, cpu, batch, _     uint32
-			}{fd: uint32(back), contextIn: 4, contextAt: uint64(uintptr(unsafe.Pointer(&context)))}
-			_, err := bpfCall(unix.BPF_PROG_TEST_RUN, unsafe.Pointer(&test), unsafe.Sizeof(test))
-			runtime.KeepAlive(&context)
-			if err != nil || unix.Errno(test.value) != unix.EPERM {
-				t.Errorf("seal_to(%d): %v, answers %v, want EPERM", level, err, unix.Errno(test.value))
+			context := make([]byte, 4)
+			binary.LittleEndian.PutUint32(context, level)
+			if answer := runProgram(t, back, context); answer != unix.EPERM {
+				t.Errorf("seal_to(%d): %v, want EPERM", level, answer)
 			}
 		}
+		// Takes, writes, shows, leaves, narrows: by another program than ours.
+		for op := range uint32(6) {
+			for room := range uint32(32) {
+				context := make([]byte, unsafe.Sizeof(bpf.JailAdmission{}))
+				binary.LittleEndian.PutUint32(context[8:], op)
+				binary.LittleEndian.PutUint32(context[12:], room)
+				if answer := runProgram(t, admit, context); answer != unix.EPERM {
+					t.Errorf("admit_role, operation %d of room %d: %v, want EPERM", op, room, answer)
+				}
+			}
+		}
+		_, err := objectGet(pinOf(t, "programs", "admit_role"), 0)
+		refusedRow(t, "S04", "BPF_OBJ_GET of admit_role", err)
 		wantSeal(t, "yes")
 	})
 	t.Run("ClosesThePinsMountsElsewhere", closesPinsElsewhere)
@@ -430,6 +441,26 @@ func TestSeal(t *testing.T) {
 	wantSeal(t, "strict")
 	run(t, jailPath, "run", "--role", "restricted", "--", "cat", "/etc/passwd").want(t, 1, "Permission denied")
 	t.Run("StrictRefusesRolesAndStricterPolicies", strictRefusesAll)
+}
+
+// runProgram is BPF_PROG_TEST_RUN; it gives what the program answers.
+func runProgram(t *testing.T, fd int, context []byte) unix.Errno {
+	t.Helper()
+	// prog_fd, retval, sizes and data of test input, repeat, duration, size and address of the context
+	test := struct {
+		fd, value, in, out       uint32
+		dataIn, dataOut          uint64
+		repeat, duration         uint32
+		contextIn, contextOut    uint32
+		contextAt, contextBackAt uint64
+		flags, cpu, batch, _     uint32
+	}{fd: uint32(fd), contextIn: uint32(len(context)), contextAt: uint64(uintptr(unsafe.Pointer(&context[0])))}
+	_, err := bpfCall(unix.BPF_PROG_TEST_RUN, unsafe.Pointer(&test), unsafe.Sizeof(test))
+	runtime.KeepAlive(context)
+	if err != nil {
+		t.Errorf("run a program: %v", err)
+	}
+	return unix.Errno(test.value)
 }
 
 // wantSeal asks status, in both forms.
