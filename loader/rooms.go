@@ -335,7 +335,7 @@ func (k *Kernel) collectRooms(most int) error {
 	if err != nil {
 		return err
 	}
-	var leases = -1
+	leases := -1
 	defer func() {
 		if leases >= 0 {
 			_ = unix.Close(leases)
