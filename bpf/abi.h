@@ -377,7 +377,8 @@ struct latest {
 };
 
 /* An address and port that a policy's rules opened to the task: asked again, no table is
- * searched. The task alone reads and writes it, and a policy never changes under its id. */
+ * searched. The task alone reads and writes it, and a policy's tables never change under its
+ * id: what its flags grant is asked each time. */
 struct allowed {
 	__u64 policy; /* its id; 0: nothing is known */
 	__u32 addr[4];
