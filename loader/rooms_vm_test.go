@@ -5,6 +5,8 @@ package loader
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -411,6 +414,36 @@ func TestRooms(t *testing.T) {
 			t.Errorf("a page was written after it was shown, %d times of %d", changed, turns)
 		}
 	})
+	t.Run("TakesAllNewRolesOrNone", func(t *testing.T) {
+		before := mustRooms(t, k)
+		many := slices.Clone(withFresh)
+		for i := range 100 {
+			many = append(many, roomRoles(t, fmt.Sprintf("[roles.many-%d]\nid = %d\nallow_file_access = true\n", i, 700+i))...)
+		}
+		if err := k.Reload(many); !errors.Is(err, ErrSealed) || !strings.Contains(err.Error(), ErrNoRoom.Error()) {
+			t.Errorf("100 new roles: %v", err)
+		}
+		if !reflect.DeepEqual(mustRooms(t, k), before) {
+			t.Error("rooms were taken")
+		}
+	})
+	t.Run("GivesBackWhatAKillLeft", func(t *testing.T) {
+		free := freeRooms(t, k)
+		for _, at := range []string{"room", "page", "record", "shown"} {
+			cmd, stdin, _ := startChild(t, "make", killEnv+"="+at+":1")
+			_ = stdin.Close()
+			_ = cmd.Wait()
+			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
+				t.Errorf("%s: the child ended by itself", at)
+			}
+			if err := k.Collect(); err != nil {
+				t.Error(err)
+			}
+			if now := freeRooms(t, k); now != free {
+				t.Errorf("killed at %s: %d rooms are free, were %d", at, now, free)
+			}
+		}
+	})
 	t.Run("StandsAnything", func(t *testing.T) {
 		source := rand.New(rand.NewPCG(1, 2))
 		admitted := 0
@@ -461,6 +494,15 @@ func TestRooms(t *testing.T) {
 	for o := range uint32(7) {
 		no(t, "after a strict seal", unix.EPERM, op(bpf.JailAdmitOp(o), room, 0))
 	}
+}
+
+func freeRooms(t *testing.T, k *Kernel) int {
+	t.Helper()
+	n, err := k.countRooms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.Free
 }
 
 func mustShare(t *testing.T, k *Kernel) *shared {
