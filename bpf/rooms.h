@@ -149,12 +149,13 @@ static __always_inline int admit_take(struct admission *ask, struct room *room, 
 	return 0;
 }
 
-static __always_inline int admit_write(struct admission *ask, struct room *room, void *inner)
+static __always_inline int admit_write(struct admission *ask, struct room *room, struct policy *p,
+				       void *inner)
 {
 	__u32 index = ask->at;
 	struct page *page;
 
-	if (room->state != ROOM_TAKEN || room->policy != ask->policy)
+	if (room->state != ROOM_TAKEN || room->policy != ask->policy || p->id)
 		return EPERM;
 	page = bpf_map_lookup_elem(inner, &index);
 	if (!page)
@@ -294,7 +295,7 @@ static __always_inline int admit_room(struct admission *ask)
 	case ADMIT_TAKE:
 		return admit_take(ask, room, p);
 	case ADMIT_WRITE:
-		return admit_write(ask, room, inner);
+		return admit_write(ask, room, p, inner);
 	case ADMIT_SHOW:
 		return admit_show(ask, room, p, inner);
 	case ADMIT_LEAVE:

@@ -28,7 +28,7 @@ var (
 	ErrJailed = errors.New("refused inside a jail")
 	// ErrNoEnforcement means that the self-test saw no denial.
 	ErrNoEnforcement = errors.New("the self-test was not refused: the kernel attaches the programs but does not call them")
-	// ErrSealed means that what is loaded stays as it is until the next boot.
+	// ErrSealed means that a change is not let come until the next boot.
 	ErrSealed = errors.New("sealed until the next boot")
 	// ErrNoRoom means that a seal set no more room aside for roles that come after it.
 	ErrNoRoom = errors.New("the room that the seal set aside for new roles is used up: until the next boot, or until jails with rules of their own end")

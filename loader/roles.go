@@ -466,6 +466,9 @@ func (k *Kernel) giveTables(slots []uint32, sizes []int) error {
 	return nil
 }
 
+// innerName is what the programs know the tables of policies by.
+const innerName = "tables_inner"
+
 // newTables makes the inner map of one policy. It is spelled out, since reading the object
 // takes longer than a whole start may. Linux 6.1 takes no inner map without types.
 func newTables(pages int) (*ebpf.Map, error) {
@@ -475,7 +478,7 @@ func newTables(pages int) (*ebpf.Map, error) {
 		Type: &btf.Array{Index: word, Type: &btf.Int{Name: "__u8", Size: 1}, Nelems: uint32(pageBytes)},
 	}}}
 	m, err := ebpf.NewMap(&ebpf.MapSpec{
-		Name: "tables_inner", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(pageBytes), Key: word, Value: page,
+		Name: innerName, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(pageBytes), Key: word, Value: page,
 		MaxEntries: uint32(pages), Flags: unix.BPF_F_INNER_MAP,
 	})
 	if err != nil {

@@ -104,6 +104,60 @@ func (s *shared) freeSlot(pages int, taken map[uint32]int) uint32 {
 	return 0
 }
 
+// ownTables makes sure, when nobody can change it any more, that nobody put anything else in the
+// place of what was made: a room that is not free, or tables that are another policy's, too, or
+// that are no tables of ours and would not be guarded.
+func (k *Kernel) ownTables() error {
+	s, err := k.share()
+	if err != nil {
+		return err
+	}
+	tables, err := k.table("tables")
+	if err != nil {
+		return err
+	}
+	list, err := k.rooms()
+	if err != nil {
+		return err
+	}
+	for slot, room := range list {
+		if room != (bpf.JailRoom{Pages: room.Pages}) || int(slot) >= len(s.policies) || s.policies[slot].Id != 0 {
+			return fmt.Errorf("not sealed: room %d is not free", slot)
+		}
+	}
+	seen := make(map[ebpf.MapID]int)
+	for slot := range s.policies {
+		if _, ok := list[uint32(slot)]; !ok && s.policies[slot].Id == 0 {
+			continue
+		}
+		var id ebpf.MapID
+		err := tables.Lookup(uint32(slot), &id)
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("tables of slot %d: %w", slot, err)
+		}
+		if other, ok := seen[id]; ok {
+			return fmt.Errorf("not sealed: policies %d and %d have the same tables", other, slot)
+		}
+		seen[id] = slot
+		m, err := k.mapByID(id)
+		if err != nil {
+			return err
+		}
+		info, err := m.Info()
+		_ = m.Close()
+		if err != nil {
+			return err
+		}
+		if info.Name != innerName {
+			return fmt.Errorf("not sealed: the tables of policy %d are another's map, %s", slot, info.Name)
+		}
+	}
+	return nil
+}
+
 // rooms are those there are, by slot, and the one that counts.
 func (k *Kernel) rooms() (map[uint32]bpf.JailRoom, error) {
 	m, err := k.table("rooms")

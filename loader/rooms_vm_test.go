@@ -135,6 +135,7 @@ func TestRooms(t *testing.T) {
 			t.Errorf("before the seal: %v, want EPERM", errno)
 		}
 	}
+	refusesForeignRooms(t, k)
 	if err := k.Seal(SealRoles); err != nil {
 		t.Fatal(err)
 	}
@@ -521,6 +522,54 @@ func mustRooms(t *testing.T, k *Kernel) map[uint32]bpf.JailRoom {
 		t.Fatal(err)
 	}
 	return list
+}
+
+// refusesForeignRooms puts, between the making of rooms and the seal, others in their place.
+func refusesForeignRooms(t *testing.T, k *Kernel) {
+	defer func() { step = func(string) {} }()
+	held := k.heldPolicy(t, 600)
+	var room uint32
+	tamper := func(what, want string, change func(room uint32) error) {
+		t.Helper()
+		step = func(at string) {
+			if at != "set aside" {
+				return
+			}
+			for room = range mustRooms(t, k) {
+				if room != roomOfTurns {
+					break
+				}
+			}
+			if err := change(room); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := k.Seal(SealRoles); err == nil || !strings.Contains(err.Error(), want) {
+			t.Fatalf("%s: the seal says %v", what, err)
+		}
+		t.Logf("attack S01  before the seal: %-24s not sealed", what)
+		if k.Sealed() {
+			t.Fatalf("%s: sealed", what)
+		}
+	}
+	taken := bpf.JailRoom{State: uint32(bpf.JailRoomStateROOM_TAKEN), Policy: held.policy.Id, Pages: 1}
+	tamper("a loaded role's slot as a room", "is not free", func(uint32) error { return k.maps["rooms"].Put(held.policy.Slot, taken) })
+	tamper("a room that is taken", "is not free", func(room uint32) error { return k.maps["rooms"].Put(room, taken) })
+	tamper("a loaded role's tables for a room", "the same tables", func(room uint32) error {
+		inner, err := k.innerTables(held.policy.Slot)
+		if err != nil {
+			return err
+		}
+		defer inner.Close()
+		return k.maps["tables"].Put(room, uint32(inner.FD()))
+	})
+	if err := k.maps["tables"].Delete(room); err != nil {
+		t.Fatal(err)
+	}
+	mustShare(t, k).policies[room].Pages = 0
+	if now := k.heldPolicy(t, 600); !reflect.DeepEqual(now, held) {
+		t.Error("the loaded role changed")
+	}
 }
 
 // startJailed starts a process under a role that lives until its standard input ends.

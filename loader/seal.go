@@ -46,7 +46,8 @@ const (
 var sealWritable = []string{"stamps", "trees", "events"}
 
 // Seal closes what is loaded to everybody until the next boot. It holds from the moment when it
-// returns nil, and [ErrSealed] is what every change is refused with. First nothing new gets
+// returns nil, and [ErrSealed] is what changes are refused with, but for those that the level
+// leaves. First nothing new gets
 // hold of our objects, then it is made sure that nobody has any from before: [ErrHeld] says
 // who, and the seal is taken back.
 func (k *Kernel) Seal(level Seal) error {
@@ -69,6 +70,7 @@ func (k *Kernel) Seal(level Seal) error {
 			if err := k.setAside(); err != nil {
 				return err
 			}
+			step("set aside")
 		}
 		if err := k.sealTo(sealing); err != nil && k.sealed != sealing {
 			return err
@@ -77,6 +79,9 @@ func (k *Kernel) Seal(level Seal) error {
 			return errors.Join(err, k.sealTo(SealNone))
 		}
 		if err := k.alone(); err != nil {
+			return errors.Join(err, k.sealTo(SealNone), k.reopen())
+		}
+		if err := k.ownTables(); err != nil {
 			return errors.Join(err, k.sealTo(SealNone), k.reopen())
 		}
 		if err := k.attachSysctl(); err != nil {
