@@ -469,22 +469,27 @@ func (k *Kernel) giveTables(slots []uint32, sizes []int) error {
 // innerName is what the programs know the tables of policies by.
 const innerName = "tables_inner"
 
-// newTables makes the inner map of one policy. It is spelled out, since reading the object
-// takes longer than a whole start may. Linux 6.1 takes no inner map without types.
+// newTables makes the inner map of one policy.
 func newTables(pages int) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(tablesSpec(pages))
+	if err != nil {
+		return nil, fmt.Errorf("tables: %w", translate(err))
+	}
+	return m, nil
+}
+
+// tablesSpec is spelled out, since reading the object takes longer than a whole start may. Linux
+// 6.1 takes no inner map without types.
+func tablesSpec(pages int) *ebpf.MapSpec {
 	word := &btf.Int{Name: "__u32", Size: 4}
 	page := &btf.Struct{Name: "page", Size: uint32(pageBytes), Members: []btf.Member{{
 		Name: "bytes",
 		Type: &btf.Array{Index: word, Type: &btf.Int{Name: "__u8", Size: 1}, Nelems: uint32(pageBytes)},
 	}}}
-	m, err := ebpf.NewMap(&ebpf.MapSpec{
+	return &ebpf.MapSpec{
 		Name: innerName, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(pageBytes), Key: word, Value: page,
 		MaxEntries: uint32(pages), Flags: unix.BPF_F_INNER_MAP,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("tables: %w", translate(err))
 	}
-	return m, nil
 }
 
 // innerTables opens the tables that a slot has.

@@ -105,8 +105,8 @@ func (s *shared) freeSlot(pages int, taken map[uint32]int) uint32 {
 }
 
 // ownTables makes sure, when nobody can change it any more, that nobody put anything else in the
-// place of what was made: a room that is not free, or tables that are another policy's, too, or
-// that are no tables of ours and would not be guarded.
+// place of what was made: a room that is not free, or a map that is not guarded as tables are.
+// Tables that are another policy's, too, are held twice: see alone.
 func (k *Kernel) ownTables() error {
 	s, err := k.share()
 	if err != nil {
@@ -125,7 +125,6 @@ func (k *Kernel) ownTables() error {
 			return fmt.Errorf("not sealed: room %d is not free", slot)
 		}
 	}
-	seen := make(map[ebpf.MapID]int)
 	for slot := range s.policies {
 		if _, ok := list[uint32(slot)]; !ok && s.policies[slot].Id == 0 {
 			continue
@@ -138,10 +137,6 @@ func (k *Kernel) ownTables() error {
 		if err != nil {
 			return fmt.Errorf("tables of slot %d: %w", slot, err)
 		}
-		if other, ok := seen[id]; ok {
-			return fmt.Errorf("not sealed: policies %d and %d have the same tables", other, slot)
-		}
-		seen[id] = slot
 		m, err := k.mapByID(id)
 		if err != nil {
 			return err

@@ -21,6 +21,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"jail/bpf"
@@ -551,11 +552,15 @@ func refusesForeignRooms(t *testing.T, k *Kernel) {
 		if k.Sealed() {
 			t.Fatalf("%s: sealed", what)
 		}
+		if err := k.maps["tables"].Delete(room); err != nil {
+			t.Fatal(err)
+		}
+		mustShare(t, k).policies[room].Pages = 0
 	}
 	taken := bpf.JailRoom{State: uint32(bpf.JailRoomStateROOM_TAKEN), Policy: held.policy.Id, Pages: 1}
 	tamper("a loaded role's slot as a room", "is not free", func(uint32) error { return k.maps["rooms"].Put(held.policy.Slot, taken) })
 	tamper("a room that is taken", "is not free", func(room uint32) error { return k.maps["rooms"].Put(room, taken) })
-	tamper("a loaded role's tables for a room", "the same tables", func(room uint32) error {
+	tamper("a loaded role's tables for a room", "held by others", func(room uint32) error {
 		inner, err := k.innerTables(held.policy.Slot)
 		if err != nil {
 			return err
@@ -563,10 +568,18 @@ func refusesForeignRooms(t *testing.T, k *Kernel) {
 		defer inner.Close()
 		return k.maps["tables"].Put(room, uint32(inner.FD()))
 	})
-	if err := k.maps["tables"].Delete(room); err != nil {
+	var own *ebpf.Map // a descriptor that would be left
+	tamper("a map that no list has", "another's map", func(room uint32) (err error) {
+		spec := tablesSpec(1)
+		spec.Name = "unlisted"
+		if own, err = ebpf.NewMap(spec); err != nil {
+			return err
+		}
+		return k.maps["tables"].Put(room, uint32(own.FD()))
+	})
+	if err := own.Close(); err != nil {
 		t.Fatal(err)
 	}
-	mustShare(t, k).policies[room].Pages = 0
 	if now := k.heldPolicy(t, 600); !reflect.DeepEqual(now, held) {
 		t.Error("the loaded role changed")
 	}
