@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -147,6 +148,33 @@ func letsRulesCome(t *testing.T) {
 	for range all + 5 { // more than there is room for, one after the other
 		run(t, jailPath, "run", "-r", "/srv/late/open", "--", "true").want(t, 0)
 	}
+}
+
+// letsUsersRulesCome: users' own, too, which the socket's server asks for; not all the room.
+func letsUsersRulesCome(t *testing.T) {
+	lateFiles(t)
+	serveSocket(t)
+	free, _ := rooms(t)
+	runAsUser(t, jailPath, "run", "-r", "/srv/late/open", "--", "cat", "/srv/late/secret").want(t, 1, "Permission denied")
+	runAsUser(t, jailPath, "run", "-r", "/srv/late/open", "--", "cat", "/srv/late/open").want(t, 0)
+	runAsUser(t, "cat", "/srv/late/secret").want(t, 0)
+	script := ""
+	for range 8 {
+		script += jailPath + " run -r /srv/late/open -- sleep 1000 & "
+	}
+	cmd := exec.Command("sh", "-c", script+"wait")
+	cmd.Dir = "/tmp"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1000}, Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "eight jails of a user", func() bool { now, _ := rooms(t); return now == free-8 })
+	runAsUser(t, jailPath, "run", "-r", "/srv/late/open", "--", "true").want(t, 125, "own already")
+	run(t, jailPath, "run", "-r", "/srv/late/open", "--", "true").want(t, 0) // root has room
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	_ = cmd.Wait()
+	waitFor(t, "the rooms of ended jails", func() bool { now, _ := rooms(t); return now == free })
+	runAsUser(t, jailPath, "run", "-r", "/srv/late/open", "--", "true").want(t, 0)
 }
 
 // stricterRole is early with less.

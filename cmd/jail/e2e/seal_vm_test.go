@@ -412,6 +412,7 @@ func TestSeal(t *testing.T) {
 	})
 	t.Run("LetsRolesCome", letsRolesCome)
 	t.Run("LetsRulesOfOneStartCome", letsRulesCome)
+	t.Run("LetsUsersRulesCome", letsUsersRulesCome)
 	t.Run("LetsPoliciesGetStricter", letsPoliciesGetStricter)
 	t.Run("RefusesPoliciesThatAreNotStricter", refusesWiderPolicies)
 	t.Run("LetsMarksComeAndNotGo", func(t *testing.T) {
