@@ -651,7 +651,7 @@ enum admit_op {
 };
 
 enum {
-	ADMIT_LIST = 4096, /* most start states, and entrants, of one policy */
+	ADMIT_LIST = 32768, /* most start states, and entrants, of one policy */
 };
 
 /* What the program iterator prints for each program. */
