@@ -429,7 +429,7 @@ struct query {
 	__u8 pathless;	  /* no path to judge: only the flags */
 	__u8 quiet;	  /* the kernel only wonders: no event */
 	__u8 located;	  /* 1: the subject's walk holds all names of leaf */
-	__u8 depth;	  /* files: of the list that is asked */
+	__u8 depth;	  /* of the list that is asked: its first members */
 	__u32 seq;	  /* files: rename_count() when their directories were looked up */
 	__u64 leaf;	  /* address of the dentry that is judged */
 	union {
@@ -496,21 +496,24 @@ static __always_inline struct policy *turn_of(struct subject *s, struct query *q
 
 /*
  * Ask every role in list[0..depth) in turn. This and file_judge() are the only ways to a
- * refusal by policy, so that verdict, count and event cannot differ.
+ * refusal by policy, so that verdict, count and event cannot differ. What the turns share is
+ * in the query: stack is scarce.
  */
 static __always_inline int decide(struct subject *s, __u32 depth, struct query *q,
 				  verdict_fn verdict, int error)
 {
+	q->depth = depth;
+	q->error = error;
 	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
 		struct policy *p;
 		int err;
 
-		if (i >= depth)
+		if (i >= q->depth)
 			break;
 		p = turn_of(s, q, i);
 		if (p && verdict(s, p, q))
 			continue;
-		err = refuse(s, q, &s->list[i], p, error);
+		err = refuse(s, q, &s->list[i], p, q->error);
 		if (err)
 			return err;
 	}
@@ -523,26 +526,10 @@ static __always_inline int flag_verdict(struct subject *s, struct policy *p, str
 	return (p->flags & q->access) == q->access;
 }
 
-/* decide() by flag_verdict(). Global: verified once; all in the query, as stack is scarce. */
+/* decide() by flag_verdict(). Global: verified once. */
 __noinline int flag_decide(struct subject *s, struct query *q, int error)
 {
-	if (!s || !q)
-		return -EACCES;
-	q->error = error;
-	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
-		struct policy *p;
-		int err;
-
-		if (i >= *(volatile __u32 *)&s->depth)
-			break;
-		p = turn_of(s, q, i);
-		if (p && flag_verdict(s, p, q))
-			continue;
-		err = refuse(s, q, &s->list[i], p, q->error);
-		if (err)
-			return err;
-	}
-	return 0;
+	return s && q ? decide(s, s->depth, q, flag_verdict, error) : -EACCES;
 }
 
 /* The capability q->value, or a flag that opens it as well. */

@@ -230,12 +230,12 @@ static __always_inline struct subject *entry_of_first(struct task_struct *t)
 __noinline int catch_up(void)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	__u32 now = moves_now(
-		get_control()); /* before the list: it is counted when the list is there */
+	struct control *c = get_control();
+	__u32 now = moves_now(c); /* before the list: it is counted when the list is there */
 	struct subject *s, *first = NULL;
 	int got;
 
-	if (!acting())
+	if (!acting_by(c))
 		return CAUGHT_NONE;
 	s = entry_of(t);
 	if (s && is_unknown(s))

@@ -131,12 +131,20 @@ static __always_inline int made_code(struct subject *s, struct query *q)
 	return flag_decide(s, q, EACCES);
 }
 
-static __always_inline int judge_mapping(struct file *file, unsigned long prot)
+SEC("lsm/mmap_file")
+int BPF_PROG(exec_mmap, struct file *file, unsigned long reqprot, unsigned long prot,
+	     unsigned long flags, int ret)
 {
-	struct subject *s = current_subject();
+	struct subject *s;
 	struct query q;
 	int err = 0;
 
+	if (ret)
+		return earlier(ret);
+	/* prot has what READ_IMPLIES_EXEC added */
+	if (!(prot & PROT_EXEC))
+		return 0;
+	s = current_subject();
 	if (!s)
 		return 0;
 	ask(&q, OP_MAP_EXEC);
@@ -147,23 +155,20 @@ static __always_inline int judge_mapping(struct file *file, unsigned long prot)
 	return errno_of(err ? err : map_code(s, &q, file));
 }
 
-SEC("lsm/mmap_file")
-int BPF_PROG(exec_mmap, struct file *file, unsigned long reqprot, unsigned long prot,
-	     unsigned long flags, int ret)
+SEC("lsm/file_mprotect")
+int BPF_PROG(exec_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot,
+	     int ret)
 {
-	if (ret)
-		return earlier(ret);
-	/* prot has what READ_IMPLIES_EXEC added */
-	return prot & PROT_EXEC ? judge_mapping(file, prot) : 0;
-}
-
-static __always_inline int judge_protection(struct vm_area_struct *vma, unsigned long prot)
-{
-	struct subject *s = current_subject();
+	struct subject *s;
 	struct query q;
 	struct file *file;
 	int err = 0;
 
+	if (ret)
+		return earlier(ret);
+	if (!(prot & PROT_EXEC))
+		return 0;
+	s = current_subject();
 	if (!s)
 		return 0;
 	ask(&q, OP_MAP_EXEC);
@@ -174,15 +179,6 @@ static __always_inline int judge_protection(struct vm_area_struct *vma, unsigned
 	if (err || !file)
 		return errno_of(err);
 	return errno_of(map_code(s, &q, file));
-}
-
-SEC("lsm/file_mprotect")
-int BPF_PROG(exec_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot,
-	     int ret)
-{
-	if (ret)
-		return earlier(ret);
-	return prot & PROT_EXEC ? judge_protection(vma, prot) : 0;
 }
 
 #endif

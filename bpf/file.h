@@ -805,12 +805,12 @@ __noinline int file_judge(struct subject *s, struct query *q, struct directory *
 }
 
 /*
- * Room for what is known of the directory whose inode that is, and whose dentry `at`. It costs
- * as much as a fifth of an open, so who is passed but once gets none. An inode that nobody holds
- * any more must not get it either, it would outlive it: the hook's dentry holds its directory,
- * and that the one above, as long as nothing is renamed.
+ * What is known of the directory whose inode that is, and whose dentry `at`; NULL: it has no
+ * storage. That costs as much as a fifth of an open, so who is passed but once gets none. An inode
+ * that nobody holds any more must not get it either, it would outlive it: the hook's dentry holds
+ * its directory, and that the one above, as long as nothing is renamed.
  */
-static __noinline struct directory *room_of(struct inode *inode, __u64 at, __u32 seq)
+static __noinline struct directory *directory_of(struct inode *inode, __u64 at, __u32 seq)
 {
 	struct directory *dir = bpf_inode_storage_get(&directories, inode, 0, 0);
 	__u64 address = (__u64)inode, *before;
@@ -906,19 +906,11 @@ static __always_inline void file_asked(struct query *q, struct dentry *dentry,
 	q->chardev = PEEK(inode, i_rdev);
 }
 
-/* Judge a dentry for the first `depth` roles of the list. */
-static __always_inline int file_decide(struct subject *s, __u32 depth, struct query *q,
-				       struct dentry *dentry, const struct nature *n)
-{
-	file_asked(q, dentry, n);
-	q->depth = depth;
-	return errno_of(file_judge(s, q, NULL, NULL));
-}
-
 /*
- * The same of what file_asked() was told, by what is known of its directory: for a dentry that
- * the hook holds, and whose type the verifier trusts; NULL: there is none such. What one role's
- * flags or directory allow is the end of it at once; all else is file_judge()'s.
+ * Judge what file_asked() was told for the first `depth` roles of the list, by what is known of
+ * its directory: for a dentry that the hook holds, and whose type the verifier trusts; NULL: there
+ * is none such. What one role's flags or directory allow is the end of it at once; all else is
+ * file_judge()'s.
  */
 static __always_inline int file_decide_in(struct subject *s, __u32 depth, struct query *q,
 					  struct dentry *held)
@@ -927,23 +919,36 @@ static __always_inline int file_decide_in(struct subject *s, __u32 depth, struct
 	struct directory *dir = NULL, *up = NULL;
 	__u32 seq;
 
-	if (p && !p->file_states && file_flags(p, q))
-		return 0;
+	if (p && !p->file_states) {
+		if (file_flags(p, q))
+			return 0;
+		held = NULL; /* no path decides */
+	}
 	q->depth = depth;
+	if (!held || !&rename_lock)
+		return errno_of(file_judge(s, q, NULL, NULL));
 	seq = rename_count();
-	if (held && &rename_lock && !(seq & 1)) {
+	if (!(seq & 1)) {
 		struct dentry *parent = held->d_parent;
 
 		q->seq = seq;
-		dir = room_of(parent->d_inode, (__u64)parent, seq);
+		dir = directory_of(parent->d_inode, (__u64)parent, seq);
 		if (p && dir && file_known(s, p, q, dir) == 1)
 			return 0;
 		if (!dir || ONCE(dir->renames) != rename_stamp(seq)) {
 			parent = parent->d_parent;
-			up = room_of(parent->d_inode, (__u64)parent, seq);
+			up = directory_of(parent->d_inode, (__u64)parent, seq);
 		}
 	}
 	return errno_of(file_judge(s, q, dir, up));
+}
+
+/* Judge a dentry for the first `depth` roles of the list, by its path alone. */
+static __always_inline int file_decide(struct subject *s, __u32 depth, struct query *q,
+				       struct dentry *dentry, const struct nature *n)
+{
+	file_asked(q, dentry, n);
+	return file_decide_in(s, depth, q, NULL);
 }
 
 /*
@@ -1045,8 +1050,7 @@ int BPF_PROG(file_open, struct file *file, int ret)
 		/* Nameless until it is linked: judged as a change of its directory. */
 		q.access |= ACCESS_WRITE;
 		q.leaf = (__u64)PEEK(dentry, d_parent);
-		q.depth = depth;
-		return errno_of(file_judge(s, &q, NULL, NULL));
+		return file_decide_in(s, depth, &q, NULL);
 	}
 	return file_decide_in(s, depth, &q, opened(dentry));
 }
@@ -1380,10 +1384,9 @@ int BPF_PROG(file_ioctl32, struct file *file, unsigned int cmd, unsigned long ar
 }
 
 /* A descriptor is judged as if it were opened here, for what it can do. */
-static __always_inline int file_received(struct subject *s, struct query *q, struct file *file)
+static __always_inline int file_received(struct subject *s, struct query *q, struct file *file,
+					 struct dentry *dentry, const struct nature *n)
 {
-	struct dentry *dentry = file->f_path.dentry;
-	struct nature n = nature_of(dentry);
 	__u32 wanted;
 	int err;
 
@@ -1395,13 +1398,13 @@ static __always_inline int file_received(struct subject *s, struct query *q, str
 	if (!q->access)
 		return 0;
 	wanted = q->access;
-	err = guard_file(s, q, dentry, &n, wanted);
+	err = guard_file(s, q, dentry, n, wanted);
 	if (err)
 		return err;
 	q->op = OP_RECEIVE;
 	q->access = wanted;
 	q->value = 0;
-	return file_decide(s, s->depth, q, dentry, &n);
+	return file_decide(s, s->depth, q, dentry, n);
 }
 
 /* Requests under registered credentials would look like the kernel's own. */

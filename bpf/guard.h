@@ -317,11 +317,6 @@ static __always_inline struct nature nature_of(struct dentry *dentry)
 	return n;
 }
 
-static __always_inline int pathless(struct dentry *dentry)
-{
-	return nature_of(dentry).pathless;
-}
-
 /*
  * What self-protection says of an open: 0, or a negative errno. The query is the caller's,
  * who fills it afterwards: stack is scarce.

@@ -1009,16 +1009,21 @@ static __always_inline int net_received(struct subject *s, struct query *q, stru
 SEC("lsm/file_receive")
 int BPF_PROG(file_receive, struct file *file, int ret)
 {
-	struct query q = { .op = OP_RECEIVE, .granted = ROLE_DEPTH };
+	struct dentry *dentry;
 	struct subject *s;
+	struct nature n;
+	struct query q;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
 	if (!s)
 		return 0;
-	if (!pathless(file->f_path.dentry))
-		return errno_of(file_received(s, &q, file));
+	ask(&q, OP_RECEIVE);
+	dentry = file->f_path.dentry;
+	n = nature_of(dentry);
+	if (!n.pathless)
+		return errno_of(file_received(s, &q, file, dentry, &n));
 	return net_received(s, &q, file);
 }
 

@@ -171,13 +171,12 @@ __noinline int refuse_reach(struct subject *s, __u32 op, __u32 pid)
 static __always_inline int reach_task(struct task_struct *target, __u32 op)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct control *c = NULL;
 	struct subject *s;
 
 	if (target->tgid == t->tgid)
 		return 0;
-	s = own_entry(t, &c);
-	if (!s || !s->depth || reaches(s, subject_of(target)) || !acting_by(c))
+	s = current_subject();
+	if (!s || reaches(s, subject_of(target)))
 		return 0;
 	return errno_of(refuse_reach(s, op, target->tgid));
 }

@@ -27,14 +27,20 @@ struct fill {
 	int err;
 };
 
+/* The i-th of what is listed there; NULL: outside of the tables. */
+static __always_inline struct table_start *listed(const struct fill *f, __u32 i)
+{
+	return table_at(f->inner, f->at + i * sizeof(struct table_start),
+			sizeof(struct table_start));
+}
+
 static long put_start(__u32 i, struct fill *f)
 {
 	struct start_key key = { .policy_id = f->policy };
-	struct table_start *s;
+	struct table_start *s = listed(f, i);
 	__u32 *state, value;
 
 	f->err = EINVAL;
-	s = table_at(f->inner, f->at + i * sizeof(*s), sizeof(*s));
 	if (!s)
 		return 1;
 	key.kind = s->kind;
@@ -50,11 +56,10 @@ static long put_start(__u32 i, struct fill *f)
 static long put_entrant(__u32 i, struct fill *f)
 {
 	struct entrant key = { .policy_id = f->policy };
-	struct table_start *s;
+	struct table_start *s = listed(f, i);
 	__u32 one = 1;
 
 	f->err = EINVAL;
-	s = table_at(f->inner, f->at + i * sizeof(*s), sizeof(*s));
 	if (!s)
 		return 1;
 	key.kind = s->kind;
@@ -66,9 +71,8 @@ static long put_entrant(__u32 i, struct fill *f)
 static long drop_start(__u32 i, struct fill *f)
 {
 	struct start_key key = { .policy_id = f->policy };
-	struct table_start *s;
+	struct table_start *s = listed(f, i);
 
-	s = table_at(f->inner, f->at + i * sizeof(*s), sizeof(*s));
 	if (!s)
 		return 1;
 	key.kind = s->kind;
@@ -80,9 +84,8 @@ static long drop_start(__u32 i, struct fill *f)
 static long drop_entrant(__u32 i, struct fill *f)
 {
 	struct entrant key = { .policy_id = f->policy };
-	struct table_start *s;
+	struct table_start *s = listed(f, i);
 
-	s = table_at(f->inner, f->at + i * sizeof(*s), sizeof(*s));
 	if (!s)
 		return 1;
 	key.kind = s->kind;

@@ -319,7 +319,7 @@ static __always_inline int enter_by_exec(struct linux_binprm *bprm, struct query
 		skip = 1;
 	else if (marked)
 		found(sc, marked);
-	if (w->paths && !pathless(file->f_path.dentry)) {
+	if (w->paths && !nature_of(file->f_path.dentry).pathless) {
 		q->leaf = (__u64)file->f_path.dentry;
 		is = entrance_by_path(sc, q, w->paths);
 		if (is < 0)
