@@ -528,15 +528,7 @@ func TestAnotherRoleUnderAnIdOrNameThatIsLoadedIsRefused(t *testing.T) {
 	}
 	before := k.holdings(t)
 	for _, text := range []string{"[roles.other]\nid = 150\n", "[roles.steady]\nid = 151\n"} {
-		p, err := profiles.Parse("other.toml", []byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		set, err := profiles.NewSet(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := k.InstallRoles(set.Roles()); !errors.Is(err, ErrIdentity) {
+		if err := k.InstallRoles(roleSet(t, "other.toml", text).Roles()); !errors.Is(err, ErrIdentity) {
 			t.Errorf("%q: %v", text, err)
 		}
 		if after := k.holdings(t); after != before {

@@ -74,14 +74,7 @@ func TestAttacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	profile, err := profiles.Parse("roles.toml", data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := profiles.NewSet(profile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := roleSet(t, "roles.toml", string(data))
 	attacks := readAttacks(t)
 	serveDescriptors(t)
 	keepReading(t)

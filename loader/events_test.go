@@ -32,10 +32,10 @@ func sampleOf(t testing.TB, e bpf.JailEvent, path string) []byte {
 	return b.Bytes()[:eventHead+(len(path)+7)&^7]
 }
 
-// testResolver knows one role, one mount table, and the policy 7 of that role.
-func testResolver(t testing.TB, text string) (*Resolver, *profiles.Role) {
+// roleSet gives the roles of a profile, and those that are built in.
+func roleSet(t testing.TB, name, text string) *profiles.Set {
 	t.Helper()
-	p, err := profiles.Parse("roles.d/web.toml", []byte(text))
+	p, err := profiles.Parse(name, []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,13 @@ func testResolver(t testing.TB, text string) (*Resolver, *profiles.Role) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	role, _ := set.ByID(100)
+	return set
+}
+
+// testResolver knows one role, one mount table, and the policy 7 of that role.
+func testResolver(t testing.TB, text string) (*Resolver, *profiles.Role) {
+	t.Helper()
+	role, _ := roleSet(t, "roles.d/web.toml", text).ByID(100)
 	policy, err := role.Compile(profiles.Env{})
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jail/bpf"
-	"jail/profiles"
 )
 
 // eventChild is argv[0] of the test binary when it is to be denied something.
@@ -480,15 +479,7 @@ allow = false
 
 func installEventRoles(t *testing.T, k *Kernel) {
 	t.Helper()
-	p, err := profiles.Parse("event.toml", []byte(eventRoles))
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := profiles.NewSet(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := k.Reload(set.Roles()); err != nil {
+	if err := k.Reload(roleSet(t, "event.toml", eventRoles).Roles()); err != nil {
 		t.Fatal(err)
 	}
 }

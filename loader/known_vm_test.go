@@ -40,15 +40,7 @@ path = "%[3]s/**/.env"
 deny = true
 `, r.name, id, knownDir, r.dir)
 	}
-	p, err := profiles.Parse("known.toml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := profiles.NewSet(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set.Roles()
+	return roleSet(t, "known.toml", text).Roles()
 }
 
 // asked opens each path that it is told, three times: what is known by the first decides the

@@ -280,7 +280,7 @@ func (k *Kernel) putPolicies(list []compiled, adHoc bool) (slots []uint32, err e
 	pages := make([]int, len(list))
 	for i, c := range list {
 		tables[i], starts[i] = withStarts(c.policy)
-		pages[i] = (len(tables[i]) + pageBytes - 1) / pageBytes
+		pages[i] = pagesOf(tables[i])
 	}
 	if slots, err = k.takeSlots(pages, adHoc); err != nil {
 		return nil, err
@@ -363,6 +363,9 @@ func (k *Kernel) freeEntrants(gone map[uint64]bool) error {
 	return nil
 }
 
+// pagesOf is how many pages the tables of a policy take.
+func pagesOf(tables []byte) int { return (len(tables) + pageBytes - 1) / pageBytes }
+
 // takeSlots finds a free slot for each policy, with tables of enough pages in it.
 func (k *Kernel) takeSlots(pages []int, adHoc bool) ([]uint32, error) {
 	s, err := k.share()
@@ -375,24 +378,13 @@ func (k *Kernel) takeSlots(pages []int, adHoc bool) ([]uint32, error) {
 		put   []uint32 // slots that get new tables
 		sizes []int
 	)
-	find := func(fits func(*bpf.JailPolicy) bool) uint32 {
-		for slot := uint32(1); slot < uint32(len(s.policies)); slot++ {
-			if p := &s.policies[slot]; p.Id == 0 && !used[slot] && fits(p) {
-				used[slot] = true
-				return slot
-			}
-		}
-		return 0
-	}
 	for i, need := range pages {
 		slot := uint32(0)
 		if need > 0 {
-			slot = find(func(p *bpf.JailPolicy) bool { return int(p.Pages) >= need && int(p.Pages) <= max(poolPages, 4*need) })
+			slot = s.freeSlot(used, func(pages int) bool { return pages >= need && pages <= max(poolPages, 4*need) })
 		}
 		if slot == 0 {
-			if slot = find(func(p *bpf.JailPolicy) bool { return p.Pages == 0 }); slot == 0 {
-				slot = find(func(*bpf.JailPolicy) bool { return true })
-			}
+			slot = s.freeSlot(used, isEmpty, isAny)
 			if slot == 0 {
 				return nil, fmt.Errorf("all %d slots for policies are taken: %w", len(s.policies)-1, unix.ENOSPC)
 			}
@@ -408,7 +400,7 @@ func (k *Kernel) takeSlots(pages []int, adHoc bool) ([]uint32, error) {
 	if adHoc {
 		// The wait is the same for one and for many.
 		for size := sizes[0]; size <= poolMost && len(put) < poolAtOnce; {
-			slot := find(func(p *bpf.JailPolicy) bool { return p.Pages == 0 })
+			slot := s.freeSlot(used, isEmpty)
 			if slot == 0 {
 				break
 			}
@@ -416,6 +408,24 @@ func (k *Kernel) takeSlots(pages []int, adHoc bool) ([]uint32, error) {
 		}
 	}
 	return taken, k.giveTables(put, sizes)
+}
+
+// What a free slot's tables may be to whom it would do.
+func isEmpty(pages int) bool { return pages == 0 }
+func isAny(int) bool         { return true }
+
+// freeSlot is a slot for a policy that is free and not used, and uses it: one whose tables have
+// pages that fit, by the first of these that any fits; 0: there is none.
+func (s *shared) freeSlot(used map[uint32]bool, fits ...func(pages int) bool) uint32 {
+	for _, fit := range fits {
+		for slot := uint32(1); slot < uint32(len(s.policies)); slot++ {
+			if p := &s.policies[slot]; p.Id == 0 && !used[slot] && fit(int(p.Pages)) {
+				used[slot] = true
+				return slot
+			}
+		}
+	}
+	return 0
 }
 
 // roundPages lets ad-hoc policies of similar size use one another's tables.

@@ -62,11 +62,12 @@ func (k *Kernel) setAside() error {
 	var (
 		put   []uint32
 		sizes []int
-		taken = make(map[uint32]int)
+		taken = make(map[uint32]int) // pages, by slot
+		used  = make(map[uint32]bool)
 	)
 	for _, size := range roomSizes {
 		for range size.rooms {
-			slot := s.freeSlot(size.pages, taken)
+			slot := s.freeSlot(used, func(pages int) bool { return pages == size.pages }, isEmpty, isAny)
 			if slot == 0 {
 				return fmt.Errorf("room for roles after the seal: all %d slots for policies are taken: %w", len(s.policies)-1, unix.ENOSPC)
 			}
@@ -87,21 +88,6 @@ func (k *Kernel) setAside() error {
 		}
 	}
 	return rooms.Put(roomOfTurns, bpf.JailRoom{})
-}
-
-// freeSlot is a slot for a policy that is free and not taken: with that many pages, or with
-// none, or any; 0: there is none.
-func (s *shared) freeSlot(pages int, taken map[uint32]int) uint32 {
-	for _, fits := range []func(int) bool{
-		func(n int) bool { return n == pages }, func(n int) bool { return n == 0 }, func(int) bool { return true },
-	} {
-		for slot := uint32(1); slot < uint32(len(s.policies)); slot++ {
-			if p := &s.policies[slot]; p.Id == 0 && taken[slot] == 0 && fits(int(p.Pages)) {
-				return slot
-			}
-		}
-	}
-	return 0
 }
 
 // ownTables makes sure, when nobody can change it any more, that nobody put anything else in the
@@ -243,7 +229,7 @@ type placing struct {
 func (k *Kernel) takeRoom(c compiled, adHoc bool) (*placing, error) {
 	p := &placing{compiled: c, role: c.role.ID}
 	p.tables, p.startsAt = withStarts(c.policy)
-	need := uint32((len(p.tables) + pageBytes - 1) / pageBytes)
+	need := uint32(pagesOf(p.tables))
 	for range 2 { // another may come first, who did not take the lock
 		list, err := k.rooms()
 		if err != nil {
@@ -445,7 +431,7 @@ func (k *Kernel) refuseForRoom(changes []RoleChange, next []compiled) error {
 			continue
 		}
 		tables, _ := withStarts(c.policy)
-		need := uint32((len(tables) + pageBytes - 1) / pageBytes)
+		need := uint32(pagesOf(tables))
 		at := slices.IndexFunc(free, func(pages uint32) bool { return pages >= need })
 		if at < 0 {
 			changes[i].Refused = []string{fmt.Sprintf("%d pages of tables: %v", need, ErrNoRoom)}

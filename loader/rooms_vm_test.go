@@ -33,15 +33,7 @@ const roomsDir = "/srv/rooms"
 // roomRoles parses roles that a test of rooms loads.
 func roomRoles(t *testing.T, text string) []*profiles.Role {
 	t.Helper()
-	p, err := profiles.Parse("rooms.toml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := profiles.NewSet(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set.Roles()
+	return roleSet(t, "rooms.toml", text).Roles()
 }
 
 const heldRole = `

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,18 +68,7 @@ func TestNothingNeedsAProcessOfOurs(t *testing.T) {
 	}
 	waitFor(t, "the socket", func() bool { return exists("/run/bpfjailer/enrollment.sock") })
 	shell := exec.Command(jailPath, "run", "-r", "/etc/passwd", "--", "sh", "-c", "while read name; do read -r line <$name && echo allowed || echo denied; done")
-	stdin, err := shell.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := shell.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := shell.Start(); err != nil {
-		t.Fatal(err)
-	}
-	answers := bufio.NewReader(stdout)
+	stdin, answers := startPiped(t, shell)
 	ask := func(file, want string) {
 		t.Helper()
 		_, _ = stdin.Write([]byte(file + "\n"))

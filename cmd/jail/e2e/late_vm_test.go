@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -119,18 +118,8 @@ func letsRulesCome(t *testing.T) {
 	var jails []jail
 	for i := range 6 {
 		cmd := exec.Command(jailPath, "run", "-r", "/srv/late/open", "--", "sh", "-c", "echo in; read x; cat /srv/late/open && ! cat /srv/late/secret")
-		stdin, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "in\n" {
+		stdin, answers := startPiped(t, cmd)
+		if line, err := answers.ReadString('\n'); err != nil || line != "in\n" {
 			t.Fatalf("jail %d: %q %v", i, line, err)
 		}
 		jails = append(jails, jail{cmd, func() { _, _ = stdin.Write([]byte("\n")); _ = stdin.Close() }})
@@ -185,18 +174,7 @@ func letsPoliciesGetStricter(t *testing.T) {
 	// Connects, when it is told to, to a port where nobody listens.
 	cmd := exec.Command(jailPath, "run", "--role", "early", "--", "bash", "-c",
 		`while read x; do (exec 3<>/dev/tcp/127.0.0.1/9) 2>&1 | grep -o 'refused\|denied' | head -n 1; cat /srv/late/open /srv/late/closed/file 2>/dev/null; done; true`)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	answers := bufio.NewReader(stdout)
+	stdin, answers := startPiped(t, cmd)
 	ask := func(want string) {
 		t.Helper()
 		fmt.Fprintln(stdin)
