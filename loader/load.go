@@ -243,6 +243,9 @@ func programSpec() (*ebpf.CollectionSpec, error) {
 	if err := setReference(spec); err != nil {
 		return nil, err
 	}
+	if err := dropKfuncs(spec); err != nil {
+		return nil, err
+	}
 	if silent != "" {
 		if err := spec.Variables[bpf.JailVarSilent].Set(uint32(1)); err != nil {
 			return nil, err
