@@ -111,36 +111,41 @@ extern void bpf_rcu_read_unlock(void) __ksym __weak;
  * way on this CPU, by a task that was preempted there: "no entry" may be a lie. Later
  * kernels spare LSM programs that; they are told by a function of the same release
  * that stayed (bpf_task_storage_get_recur went with 7.2). This looks for the entry by hand, in the
- * task's list. Returns its address, for bpf_probe_read_kernel(); NULL where there is none; LOST
- * after too many elements.
+ * list of the task at an address. Its address, for bpf_probe_read_kernel(); 0 where there is
+ * none; LOST after too many elements. Global: verified once.
  */
-#define LOST ((void *)-1L)
+#define LOST ((__u64) - 1)
 
-static __always_inline void *find_entry(struct task_struct *task, __u32 map_id)
+__noinline __u64 search_entry(struct task_struct *const *task, __u32 map_id)
 {
 	struct bpf_local_storage *storage;
 	struct hlist_node *node;
 
-	if (bpf_rcu_read_lock)
-		return NULL;
-	storage = task->bpf_storage;
+	if (!task || bpf_rcu_read_lock)
+		return 0;
+	storage = BPF_CORE_READ(*task, bpf_storage);
 	if (!storage)
-		return NULL;
+		return 0;
 	node = BPF_CORE_READ(storage, list.first);
 	for (int i = 0; i < 16; i++) {
 		struct bpf_local_storage_elem *e;
 		struct bpf_local_storage_map *map;
 
 		if (!node)
-			return NULL;
+			return 0;
 		e = (void *)node - bpf_core_field_offset(struct bpf_local_storage_elem, snode);
 		map = BPF_CORE_READ(e, sdata.smap);
 		if (BPF_CORE_READ(map, map.id) == map_id)
-			return (void *)e +
+			return (__u64)e +
 			       bpf_core_field_offset(struct bpf_local_storage_elem, sdata.data);
 		node = BPF_CORE_READ(node, next);
 	}
 	return LOST;
+}
+
+static __always_inline __u64 find_entry(struct task_struct *task, __u32 map_id)
+{
+	return bpf_rcu_read_lock ? 0 : search_entry(&task, map_id);
 }
 
 #define id_of(map) (((struct bpf_map *)(map))->id)

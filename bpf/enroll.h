@@ -795,11 +795,12 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
  */
 static __always_inline void put_by_hand(struct task_struct *task)
 {
-	const struct subject *s = find_entry(task, id_of(&subjects));
+	__u64 found = find_entry(task, id_of(&subjects));
+	const struct subject *s = (const struct subject *)found;
 	__u32 depth = 0, staged = 0;
 	__u64 domain, previous = 0;
 
-	if (!s || s == LOST)
+	if (!found || found == LOST)
 		return;
 	bpf_probe_read_kernel(&depth, sizeof(depth), &s->depth);
 	bpf_probe_read_kernel(&staged, sizeof(staged), &s->staged);

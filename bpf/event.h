@@ -222,8 +222,9 @@ followed_by(suppressed, device);
 followed_by(path_len, path_cut);
 
 /*
- * A denial, but for its path, into two places at once, and into the subject's latest: what
- * is in a register need not be read again. No number yet, as it is not whole.
+ * A denial, but for its path, into two places at once (no copy: one), and into the subject's
+ * latest: what is in a register need not be read again. The caller wrote the number, which
+ * says that it is not whole, and the user.
  */
 static __always_inline void describe(struct event *e, struct event *copy, struct subject *s,
 				     const struct query *q, const struct member *m, __u64 policy,
@@ -233,7 +234,7 @@ static __always_inline void describe(struct event *e, struct event *copy, struct
 	const word *from = (const word *)q;
 	word *to, *and_to, *latest, role = both(0, m->role);
 	__u64 domain = m->domain;
-	int one = e == copy;
+	int one = !copy;
 
 	opaque(e); /* or they are read from the stack for each store */
 	if (one)
@@ -244,7 +245,6 @@ static __always_inline void describe(struct event *e, struct event *copy, struct
 	latest = and_to = (word *)&copy->port;
 	if (s)
 		latest = (word *)&s->latest;
-	*(volatile __u64 *)&e->number = 0;
 	e->time = copy->time = now;
 	e->pod = copy->pod = m->pod;
 	e->domain = copy->domain = domain;
@@ -253,7 +253,8 @@ static __always_inline void describe(struct event *e, struct event *copy, struct
 		to[i] = and_to[i] = latest[i] = from[i];
 	word_of(e, kind) = word_of(copy, kind) = EVENT_DENIAL | role;
 	word_of(e, pid) = word_of(copy, pid) = both(t->tgid, t->pid);
-	word_of(e, uid) = word_of(copy, uid) = both(t->cred->uid.val, 0);
+	if (!one)
+		word_of(copy, uid) = word_of(e, uid);
 	word_of(e, suppressed) = word_of(copy, suppressed) = both(suppressed, 0);
 	word_of(e, path_len) = word_of(copy, path_len) = 0;
 	word_of(e, comm) = word_of(copy, comm) = word_of(t, comm);
@@ -314,6 +315,8 @@ __noinline int refused(struct subject *s, struct query *q, struct member *m, __u
 	e = bpf_map_lookup_elem(&denials, &place);
 	if (!e)
 		return 0;
+	*(volatile __u64 *)&e->number = 0;	     /* not whole */
+	word_of(e, uid) = both(t->cred->uid.val, 0); /* not below: see UNTYPED() */
 	/* A file, or a UNIX socket: its name is found out where there is room for it. */
 	if (!matter) {
 		struct event *record = bpf_ringbuf_reserve(&events, EVENT_HEAD, 0);
@@ -327,7 +330,7 @@ __noinline int refused(struct subject *s, struct query *q, struct member *m, __u
 		}
 		count(COUNT_LOST);
 	}
-	describe(e, e, s, q, m, policy, t, now, number, matter, suppressed);
+	describe(e, NULL, s, q, m, policy, t, now, number, matter, suppressed);
 	if (!matter) {
 		e->number = number;
 		return 0;
