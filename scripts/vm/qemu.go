@@ -84,7 +84,7 @@ func processor(icount bool) string {
 	if icount {
 		return "max"
 	}
-	return "max,erms=off,fsrm=off,avx=off,avx2=off,f16c=off,fma=off,vaes=off,xsave=off,pku=off,la57=off,smap=off"
+	return "max,erms=off,fsrm=off,fsrs=off,fzrm=off,avx=off,avx2=off,f16c=off,fma=off,vaes=off,xsave=off,pku=off,la57=off,smap=off"
 }
 
 func (m machine) args() []string {
