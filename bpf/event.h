@@ -147,14 +147,15 @@ static __always_inline struct event *denial_at(__u64 number)
 	return e && e->number == number ? e : NULL;
 }
 
-/* Tell how often the subject's latest denial came again. */
-static __always_inline void tell_repeats(struct subject *s)
+/* Tell how often the subject's latest denial came again. Global: verified once. */
+__noinline int repeats_ended(struct subject *s)
 {
-	struct latest *l = &s->latest;
+	struct latest *l;
 	struct event *e;
 
-	if (!l->repeats)
-		return;
+	if (!s)
+		return 0;
+	l = &s->latest;
 	e = denial_at(l->number);
 	if (e) {
 		e->repeats += l->repeats;
@@ -163,6 +164,13 @@ static __always_inline void tell_repeats(struct subject *s)
 		add_suppressed(l->domain, l->repeats);
 	}
 	l->repeats = 0;
+	return 0;
+}
+
+static __always_inline void tell_repeats(struct subject *s)
+{
+	if (s->latest.repeats)
+		repeats_ended(s);
 }
 
 static __always_inline int same_as_latest(const struct latest *l, const struct query *q,
