@@ -237,14 +237,12 @@ __noinline int catch_up(void)
 
 	if (!acting_by(c))
 		return CAUGHT_NONE;
+	if (first_has_storage(t)) /* first, and so once for the verifier: see UNTYPED() */
+		first = entry_of_first(t);
 	s = entry_of(t);
-	if (s && is_unknown(s))
+	if ((s && is_unknown(s)) || (first && is_unknown(first)))
 		return CAUGHT_NOT;
 	opaque(s); /* or "is it NULL" becomes a flag, which the verifier does not tie to s */
-	if (first_has_storage(t))
-		first = entry_of_first(t);
-	if (first && is_unknown(first))
-		return CAUGHT_NOT;
 	if (!is_whole(first)) {
 		if (s)
 			s->moves = now;

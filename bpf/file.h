@@ -66,6 +66,19 @@ __noinline __u32 rename_count_settled(void)
 	return seq;
 }
 
+/* Run by the loader before it loads anything else: where rename_lock is. To look for it in
+ * /proc/kallsyms has the kernel print all of its symbols. */
+SEC("syscall")
+int find_renames(__u64 *at)
+{
+	static const char name[] = "rename_lock";
+	__u64 address = 0;
+	long err = bpf_kallsyms_lookup_name(name, sizeof(name), 0, &address);
+
+	*at = address;
+	return err;
+}
+
 /* Run by the loader: 0 when renames can be seen, else why not. */
 SEC("syscall")
 int probe_renames(void *ctx)

@@ -857,6 +857,7 @@ const (
 	JailProgFileTruncate      = "file_truncate"
 	JailProgFileUnlink        = "file_unlink"
 	JailProgFileUringCred     = "file_uring_cred"
+	JailProgFindRenames       = "find_renames"
 	JailProgGuardAnon         = "guard_anon"
 	JailProgGuardAutoload     = "guard_autoload"
 	JailProgGuardBpf          = "guard_bpf"
@@ -1012,6 +1013,7 @@ type JailProgramSpecs struct {
 	FileTruncate     *ebpf.ProgramSpec `ebpf:"file_truncate"`
 	FileUnlink       *ebpf.ProgramSpec `ebpf:"file_unlink"`
 	FileUringCred    *ebpf.ProgramSpec `ebpf:"file_uring_cred"`
+	FindRenames      *ebpf.ProgramSpec `ebpf:"find_renames"`
 	GuardAnon        *ebpf.ProgramSpec `ebpf:"guard_anon"`
 	GuardAutoload    *ebpf.ProgramSpec `ebpf:"guard_autoload"`
 	GuardBpf         *ebpf.ProgramSpec `ebpf:"guard_bpf"`
@@ -1273,6 +1275,7 @@ type JailPrograms struct {
 	FileTruncate     *ebpf.Program `ebpf:"file_truncate"`
 	FileUnlink       *ebpf.Program `ebpf:"file_unlink"`
 	FileUringCred    *ebpf.Program `ebpf:"file_uring_cred"`
+	FindRenames      *ebpf.Program `ebpf:"find_renames"`
 	GuardAnon        *ebpf.Program `ebpf:"guard_anon"`
 	GuardAutoload    *ebpf.Program `ebpf:"guard_autoload"`
 	GuardBpf         *ebpf.Program `ebpf:"guard_bpf"`
@@ -1382,6 +1385,7 @@ func (p *JailPrograms) Close() error {
 		p.FileTruncate,
 		p.FileUnlink,
 		p.FileUringCred,
+		p.FindRenames,
 		p.GuardAnon,
 		p.GuardAutoload,
 		p.GuardBpf,

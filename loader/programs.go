@@ -26,19 +26,21 @@ func newCollection(spec *ebpf.CollectionSpec, held map[string]*ebpf.Map) (*ebpf.
 		return &part
 	}
 	cache := btf.NewCache()
-	// With the maps comes the program that has the library read the kernel's symbols, once.
-	const first = "probe_renames"
 	coll, err := ebpf.NewCollectionWithOptions(
-		only(map[string]*ebpf.ProgramSpec{first: spec.Programs[first]}),
+		only(map[string]*ebpf.ProgramSpec{finderProgram: spec.Programs[finderProgram]}),
 		ebpf.CollectionOptions{MapReplacements: held, Cache: cache})
 	if err != nil {
+		return nil, err
+	}
+	if err := findRenames(spec, coll); err != nil {
+		coll.Close()
 		return nil, err
 	}
 	// The large ones first, and dealt out, so that nobody ends much later than the others.
 	names := slices.SortedFunc(maps.Keys(spec.Programs), func(a, b string) int {
 		return len(spec.Programs[b].Instructions) - len(spec.Programs[a].Instructions)
 	})
-	names = slices.DeleteFunc(names, func(name string) bool { return name == first })
+	names = slices.DeleteFunc(names, func(name string) bool { return name == finderProgram })
 	count := min(workers, runtime.NumCPU())
 	parts, errs := make([]*ebpf.Collection, count), make([]error, count)
 	var wait sync.WaitGroup
@@ -71,10 +73,34 @@ func newCollection(spec *ebpf.CollectionSpec, held map[string]*ebpf.Map) (*ebpf.
 	return coll, nil
 }
 
+// finderProgram tells where the kernel's rename_lock is.
+const finderProgram = "find_renames"
+
+// findRenames runs the finder, takes it out of the collection, and gives its answer to the
+// programs that are not loaded yet. Where it finds nothing the library looks in its own way.
+func findRenames(spec *ebpf.CollectionSpec, coll *ebpf.Collection) error {
+	finder := coll.DetachProgram(finderProgram)
+	if finder == nil {
+		return fmt.Errorf("program %s is missing", finderProgram)
+	}
+	defer finder.Close()
+	var at uint64
+	code, err := finder.Run(&ebpf.RunOptions{Context: at, ContextOut: &at})
+	if err != nil {
+		return fmt.Errorf("%s: %w", finderProgram, translate(err))
+	}
+	if code == 0 && at != 0 {
+		replaceReferences(spec, func(ins asm.Instruction) (asm.Instruction, bool) {
+			return asm.LoadImm(ins.Dst, int64(at), asm.DWord), ins.Reference() == "rename_lock"
+		})
+	}
+	return nil
+}
+
 // dropKfuncs takes the calls of kernel functions that this kernel lacks out of the programs,
 // where each stands behind a test for the function, and has the tests say no. The library does
 // the same; but to find one such function missing it opens every BTF object that the system
-// has, those of our own programs among them: some 900,000 times in a load on 6.1, which was
+// has, those of our own programs among them: 360,000 times in a load on 6.1, which was
 // more work than the rest of the load.
 func dropKfuncs(spec *ebpf.CollectionSpec) error {
 	kernel, err := btf.LoadKernelSpec()
@@ -96,14 +122,26 @@ func dropKfuncs(spec *ebpf.CollectionSpec) error {
 			lacking[ours.Name] = true
 		}
 	}
+	replaceReferences(spec, func(ins asm.Instruction) (asm.Instruction, bool) {
+		if ins.IsKfuncCall() { // refused, should a verifier come by
+			return asm.FnUnspec.Call(), lacking[ins.Reference()]
+		}
+		return asm.LoadImm(ins.Dst, 0, asm.DWord), lacking[ins.Reference()]
+	})
+	return nil
+}
+
+// replaceReferences puts other instructions in the place of those that name a symbol of the
+// kernel, where the function says so.
+func replaceReferences(spec *ebpf.CollectionSpec, by func(asm.Instruction) (asm.Instruction, bool)) {
 	for _, prog := range spec.Programs {
 		for i, ins := range prog.Instructions {
-			if !lacking[ins.Reference()] {
+			if ins.Reference() == "" {
 				continue
 			}
-			plain := asm.LoadImm(ins.Dst, 0, asm.DWord)
-			if ins.IsKfuncCall() {
-				plain = asm.FnUnspec.Call() // refused, should a verifier come by
+			plain, ok := by(ins)
+			if !ok {
+				continue
 			}
 			plain = plain.WithSymbol(ins.Symbol()).WithSource(ins.Source())
 			if fn := btf.FuncMetadata(&ins); fn != nil {
@@ -112,5 +150,4 @@ func dropKfuncs(spec *ebpf.CollectionSpec) error {
 			prog.Instructions[i] = plain
 		}
 	}
-	return nil
 }
