@@ -81,12 +81,12 @@ func (r result) want(t *testing.T, status int, inStderr ...string) {
 
 func load(t *testing.T) {
 	t.Helper()
+	begin.Do(func() { unloadForTest(t) })
 	run(t, jailPath, "load").want(t, 0)
-	readBefore.Do(func() { run(t, jailPath, "log").want(t, 0) })
 }
 
-// readBefore: events that tests of another binary left may fill the buffer.
-var readBefore sync.Once
+// begin: what tests of another binary loaded has their roles, and holds their events.
+var begin sync.Once
 
 func subjects(t *testing.T) []map[string]any {
 	t.Helper()
