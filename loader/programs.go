@@ -25,10 +25,19 @@ func newCollection(spec *ebpf.CollectionSpec, held map[string]*ebpf.Map) (*ebpf.
 		part.Programs = programs
 		return &part
 	}
-	cache := btf.NewCache()
+	// All share what is known of the kernel's types. Of modules' there is to be nothing: the
+	// library reads those, and through them the kernel's, without a lock.
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", btfFile, err)
+	}
+	options := ebpf.CollectionOptions{
+		MapReplacements: held,
+		Programs:        ebpf.ProgramOptions{KernelTypes: kernel},
+		Cache:           btf.NewCache(),
+	}
 	coll, err := ebpf.NewCollectionWithOptions(
-		only(map[string]*ebpf.ProgramSpec{finderProgram: spec.Programs[finderProgram]}),
-		ebpf.CollectionOptions{MapReplacements: held, Cache: cache})
+		only(map[string]*ebpf.ProgramSpec{finderProgram: spec.Programs[finderProgram]}), options)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +50,7 @@ func newCollection(spec *ebpf.CollectionSpec, held map[string]*ebpf.Map) (*ebpf.
 		return len(spec.Programs[b].Instructions) - len(spec.Programs[a].Instructions)
 	})
 	names = slices.DeleteFunc(names, func(name string) bool { return name == finderProgram })
+	options.MapReplacements = coll.Maps
 	count := min(workers, runtime.NumCPU())
 	parts, errs := make([]*ebpf.Collection, count), make([]error, count)
 	var wait sync.WaitGroup
@@ -52,7 +62,7 @@ func newCollection(spec *ebpf.CollectionSpec, held map[string]*ebpf.Map) (*ebpf.
 		wait.Go(func() {
 			part := only(programs)
 			part.Variables = nil // they are in the maps
-			parts[i], errs[i] = ebpf.NewCollectionWithOptions(part, ebpf.CollectionOptions{MapReplacements: coll.Maps, Cache: cache})
+			parts[i], errs[i] = ebpf.NewCollectionWithOptions(part, options)
 		})
 	}
 	wait.Wait()
