@@ -148,6 +148,38 @@ static __always_inline __u64 find_entry(struct task_struct *task, __u32 map_id)
 	return bpf_rcu_read_lock ? 0 : search_entry(&task, map_id);
 }
 
+/* A fork under way on a kernel that forks.h is about. */
+enum fork_state {
+	FORK_AT_STAKE = 1, /* if it fails now the parent's storage goes */
+	FORK_REFUSED = 2,  /* a namespace that a role denies: said by task_alloc, which is later */
+};
+
+static __always_inline __u32 *fork_of(struct task_struct *t)
+{
+	__u32 tid = t->pid;
+
+	return bpf_map_lookup_elem(&forks, &tid);
+}
+
+/* The current thread forks, and must not be told no before task_alloc. 1: it will be. */
+static __always_inline int refuse_fork_later(void)
+{
+	__u32 *state = fork_of(bpf_get_current_task_btf());
+
+	if (!state)
+		return 0;
+	*state |= FORK_REFUSED;
+	return 1;
+}
+
+/* In task_alloc: the fork is one that refuse_fork_later() spared. */
+static __always_inline int fork_is_refused(void)
+{
+	__u32 *state = fork_of(bpf_get_current_task_btf());
+
+	return state && (*state & FORK_REFUSED);
+}
+
 #define id_of(map) (((struct bpf_map *)(map))->id)
 
 /* A task's entry, NULL, or the entry that allows nothing, where it cannot be told. */

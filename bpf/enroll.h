@@ -764,6 +764,8 @@ int BPF_PROG(enroll_fork, struct task_struct *task, unsigned long flags, int ret
 		return earlier(ret);
 	if (is_unknown(s))
 		return -EAGAIN;
+	if (fork_is_refused())
+		return -EPERM;
 	child = bpf_task_storage_get(&subjects, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!child) {
 		count(COUNT_NO_STORAGE);
@@ -812,6 +814,16 @@ static __always_inline void put_by_hand(struct task_struct *task)
 	}
 }
 
+/* The subject ends: its domains have one less. */
+static __always_inline void put_domains(struct subject *s)
+{
+	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
+		if ((i >= s->depth && i >= s->staged) || named_before(s, i))
+			continue;
+		domain_put(s->list[i].domain);
+	}
+}
+
 SEC("lsm/task_free")
 void BPF_PROG(enroll_free, struct task_struct *task)
 {
@@ -826,11 +838,7 @@ void BPF_PROG(enroll_free, struct task_struct *task)
 		return;
 	}
 	tell_repeats(s);
-	for (__u32 i = 0; i < ROLE_DEPTH; i++) {
-		if ((i >= s->depth && i >= s->staged) || named_before(s, i))
-			continue;
-		domain_put(s->list[i].domain);
-	}
+	put_domains(s);
 	/* During an upgrade the other set comes here, too. */
 	s->depth = 0;
 	s->staged = 0;

@@ -898,11 +898,13 @@ SEC("lsm/userns_create")
 int BPF_PROG(guard_userns, const struct cred *cred, int ret)
 {
 	struct subject *s;
+	int err;
 
 	if (ret)
 		return earlier(ret);
 	s = current_subject();
-	return s ? flag_hook(s, OP_USERNS, ALLOW_USERNS, 0) : 0;
+	err = s ? flag_hook(s, OP_USERNS, ALLOW_USERNS, 0) : 0;
+	return err && refuse_fork_later() ? 0 : err; /* see forks.h */
 }
 
 /* No arguments and no `ret`: 6.12 dropped one. */

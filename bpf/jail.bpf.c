@@ -24,6 +24,7 @@
 #include "maps.h"
 #include "core.h"
 #include "enroll.h"
+#include "forks.h"
 #include "stamp.h"
 #include "reach.h"
 #include "seal.h"

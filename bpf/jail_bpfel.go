@@ -803,6 +803,7 @@ const (
 	JailMapEvents             = "events"
 	JailMapExecutablePaths    = "executable_paths"
 	JailMapExecutables        = "executables"
+	JailMapForks              = "forks"
 	JailMapGuarded            = "guarded"
 	JailMapGuardedObjects     = "guarded_objects"
 	JailMapIpcOwners          = "ipc_owners"
@@ -858,6 +859,9 @@ const (
 	JailProgFileUnlink        = "file_unlink"
 	JailProgFileUringCred     = "file_uring_cred"
 	JailProgFindRenames       = "find_renames"
+	JailProgForkCopied        = "fork_copied"
+	JailProgForkEnded         = "fork_ended"
+	JailProgForkSafe          = "fork_safe"
 	JailProgGuardAnon         = "guard_anon"
 	JailProgGuardAutoload     = "guard_autoload"
 	JailProgGuardBpf          = "guard_bpf"
@@ -1014,6 +1018,9 @@ type JailProgramSpecs struct {
 	FileUnlink       *ebpf.ProgramSpec `ebpf:"file_unlink"`
 	FileUringCred    *ebpf.ProgramSpec `ebpf:"file_uring_cred"`
 	FindRenames      *ebpf.ProgramSpec `ebpf:"find_renames"`
+	ForkCopied       *ebpf.ProgramSpec `ebpf:"fork_copied"`
+	ForkEnded        *ebpf.ProgramSpec `ebpf:"fork_ended"`
+	ForkSafe         *ebpf.ProgramSpec `ebpf:"fork_safe"`
 	GuardAnon        *ebpf.ProgramSpec `ebpf:"guard_anon"`
 	GuardAutoload    *ebpf.ProgramSpec `ebpf:"guard_autoload"`
 	GuardBpf         *ebpf.ProgramSpec `ebpf:"guard_bpf"`
@@ -1102,6 +1109,7 @@ type JailMapSpecs struct {
 	Events             *ebpf.MapSpec `ebpf:"events"`
 	ExecutablePaths    *ebpf.MapSpec `ebpf:"executable_paths"`
 	Executables        *ebpf.MapSpec `ebpf:"executables"`
+	Forks              *ebpf.MapSpec `ebpf:"forks"`
 	Guarded            *ebpf.MapSpec `ebpf:"guarded"`
 	GuardedObjects     *ebpf.MapSpec `ebpf:"guarded_objects"`
 	IpcOwners          *ebpf.MapSpec `ebpf:"ipc_owners"`
@@ -1167,6 +1175,7 @@ type JailMaps struct {
 	Events             *ebpf.Map `ebpf:"events"`
 	ExecutablePaths    *ebpf.Map `ebpf:"executable_paths"`
 	Executables        *ebpf.Map `ebpf:"executables"`
+	Forks              *ebpf.Map `ebpf:"forks"`
 	Guarded            *ebpf.Map `ebpf:"guarded"`
 	GuardedObjects     *ebpf.Map `ebpf:"guarded_objects"`
 	IpcOwners          *ebpf.Map `ebpf:"ipc_owners"`
@@ -1202,6 +1211,7 @@ func (m *JailMaps) Close() error {
 		m.Events,
 		m.ExecutablePaths,
 		m.Executables,
+		m.Forks,
 		m.Guarded,
 		m.GuardedObjects,
 		m.IpcOwners,
@@ -1276,6 +1286,9 @@ type JailPrograms struct {
 	FileUnlink       *ebpf.Program `ebpf:"file_unlink"`
 	FileUringCred    *ebpf.Program `ebpf:"file_uring_cred"`
 	FindRenames      *ebpf.Program `ebpf:"find_renames"`
+	ForkCopied       *ebpf.Program `ebpf:"fork_copied"`
+	ForkEnded        *ebpf.Program `ebpf:"fork_ended"`
+	ForkSafe         *ebpf.Program `ebpf:"fork_safe"`
 	GuardAnon        *ebpf.Program `ebpf:"guard_anon"`
 	GuardAutoload    *ebpf.Program `ebpf:"guard_autoload"`
 	GuardBpf         *ebpf.Program `ebpf:"guard_bpf"`
@@ -1386,6 +1399,9 @@ func (p *JailPrograms) Close() error {
 		p.FileUnlink,
 		p.FileUringCred,
 		p.FindRenames,
+		p.ForkCopied,
+		p.ForkEnded,
+		p.ForkSafe,
 		p.GuardAnon,
 		p.GuardAutoload,
 		p.GuardBpf,

@@ -76,6 +76,15 @@ struct {
 	__type(value, struct subject);
 } subjects SEC(".maps");
 
+/* Threads that fork, by tid, and enum fork_state; only on kernels that forks.h is about. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u32);
+} forks SEC(".maps");
+
 /* The entry of a task whose own cannot be told: one role, NO_ROLE, which no policy
  * has, so that everything is refused. Written once by the loader. */
 struct {

@@ -392,7 +392,7 @@ func attachOne(prog *ebpf.Program, how ebpf.AttachType) (link.Link, error) {
 	switch how {
 	case ebpf.AttachTraceIter:
 		return link.AttachIter(link.IterOptions{Program: prog})
-	case ebpf.AttachTraceRawTp:
+	case ebpf.AttachTraceRawTp, ebpf.AttachTraceFEntry, ebpf.AttachTraceFExit:
 		return link.AttachTracing(link.TracingOptions{Program: prog})
 	}
 	return link.AttachLSM(link.LSMOptions{Program: prog})
