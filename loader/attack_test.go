@@ -25,6 +25,7 @@ type attack struct {
 	as          []string
 	tree        bool   // it needs the tree of files
 	descriptor  string // a file that it has open as descriptor 3, whatever the jail
+	killed      bool   // in earnest it may also end by SIGKILL
 }
 
 func readAttacks(t *testing.T) []attack {
@@ -75,6 +76,8 @@ func parseAttack(name, text string) (attack, error) {
 			a.tree = value == "yes"
 		case "descriptor":
 			a.descriptor = value
+		case "killed":
+			a.killed = value == "yes"
 		case "as":
 			a.as = strings.Split(value, ",")
 		case "expect":

@@ -61,11 +61,17 @@ func (a attack) run(t *testing.T, as string, role uint32, args []string) int {
 		t.Errorf("%s: %v", a.name, err)
 		return -1
 	}
+	if w, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && w.Signaled() && w.Signal() == syscall.SIGKILL {
+		return byKill
+	}
 	if code := cmd.ProcessState.ExitCode(); code < 0 || code > 199 {
 		t.Logf("%s as %s %v: status %d: %s %s", a.name, as, argv, code, cmd.ProcessState, stderr.String())
 	}
 	return cmd.ProcessState.ExitCode()
 }
+
+// byKill is the status of an attack that ended by SIGKILL.
+const byKill = -9
 
 // TestAttacks runs every attack three times for each kind of user: outside any jail,
 // on what its role allows, and in earnest.
@@ -107,7 +113,7 @@ func (a attack) judge(t *testing.T, as, release string, set *profiles.Set) {
 	}
 	jailed := a.run(t, as, role.ID, a.args)
 	row := fmt.Sprintf("attack %-4s %-22s %-8s %-5s jailed=%-7s", a.id, a.name, release, as, status(jailed))
-	good := jailed == int(a.expect)
+	good := jailed == int(a.expect) || a.killed && jailed == byKill
 	unjailed := a.run(t, as, 0, a.args)
 	good = good && unjailed == 0
 	row += " unjailed=" + status(unjailed)
