@@ -152,6 +152,8 @@ static __always_inline __u64 find_entry(struct task_struct *task, __u32 map_id)
 enum fork_state {
 	FORK_AT_STAKE = 1, /* if it fails now the parent's storage goes */
 	FORK_REFUSED = 2,  /* a namespace that a role denies: said by task_alloc, which is later */
+	FORK_LOST = 4,	   /* it failed: the task is being killed, and what it still does refused */
+	ANY_FORK = 0,	   /* no thread's number: there once was a fork at stake */
 };
 
 static __always_inline __u32 *fork_of(struct task_struct *t)
@@ -166,7 +168,7 @@ static __always_inline int refuse_fork_later(void)
 {
 	__u32 *state = fork_of(bpf_get_current_task_btf());
 
-	if (!state)
+	if (!state || !(*state & FORK_AT_STAKE))
 		return 0;
 	*state |= FORK_REFUSED;
 	return 1;
@@ -255,7 +257,7 @@ int catch_up(void);
  * ones, which cost the verifier more than UNTYPED() and every hook less. *c: the control
  * block, where there is an entry.
  */
-static __always_inline struct subject *own_entry(struct task_struct *t, struct control **c)
+static __always_inline struct subject *stored_entry(struct task_struct *t, struct control **c)
 {
 	struct task_struct *leader = t->group_leader;
 	struct subject *s = NULL;
@@ -278,6 +280,19 @@ static __always_inline struct subject *own_entry(struct task_struct *t, struct c
 			return s;
 	}
 	return bpf_map_lookup_elem(&unknown_subject, &key);
+}
+
+/* The same. A task that is killed as it loses its entry (see forks.h) may work on for long
+ * after that, in one call of io_uring. */
+static __always_inline struct subject *own_entry(struct task_struct *t, struct control **c)
+{
+	struct subject *s = stored_entry(t, c);
+	__u32 *state, key = 0;
+
+	if (s || !(t->pending.signal.sig[0] & (1UL << (SIGKILL - 1))))
+		return s;
+	state = fork_of(t);
+	return state && (*state & FORK_LOST) ? bpf_map_lookup_elem(&unknown_subject, &key) : NULL;
 }
 
 /* The subject that the current task is, or NULL, whether or not this set of programs acts. */

@@ -827,8 +827,11 @@ static __always_inline void put_domains(struct subject *s)
 SEC("lsm/task_free")
 void BPF_PROG(enroll_free, struct task_struct *task)
 {
+	__u32 *state = fork_of(task), tid = task->pid;
 	struct subject *s;
 
+	if (state && (*state & FORK_LOST))
+		bpf_map_delete_elem(&forks, &tid);
 	if (!UNTYPED(task, bpf_storage) || !acting())
 		return;
 	s = bpf_task_storage_get(&subjects, task, 0, 0);

@@ -23,15 +23,16 @@ SEC("fentry/copy_creds")
 int BPF_PROG(fork_copied, struct task_struct *child)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	__u32 tid = t->pid, state = FORK_AT_STAKE;
-	struct pending *p;
-	struct subject *s;
+	__u32 tid = t->pid, any = ANY_FORK, state = FORK_AT_STAKE;
 
+	bpf_map_delete_elem(&forks, &tid); /* of one whose end was not seen */
 	if (!UNTYPED(child, bpf_storage))
 		return 0;
-	s = bpf_task_storage_get(&subjects, t, 0, 0);
-	p = bpf_task_storage_get(&pending_enrollments, t, 0, 0);
-	if (!(s && (s->depth | s->staged)) && !(p && p->count))
+	if (!bpf_map_lookup_elem(&forks, &any))
+		bpf_map_update_elem(&forks, &any, &state, BPF_ANY);
+	/* Also an entry that says nothing yet: an exec would write into what is about to go. */
+	if (!entry_of(t) && !bpf_task_storage_get(&pending_enrollments, t, 0, 0) &&
+	    !find_entry(t, id_of(&pending_enrollments)))
 		return 0;
 	if (bpf_map_update_elem(&forks, &tid, &state, BPF_ANY)) {
 		count(COUNT_NO_STORAGE);
@@ -50,23 +51,37 @@ int BPF_PROG(fork_safe)
 	return 0;
 }
 
+/* No memory for one that was copied, or too many: not what is said before there is a copy. */
+static __always_inline int failed_late(long err)
+{
+	return err == -EAGAIN || err == -ENOMEM || err == -ENOSPC;
+}
+
 SEC("fexit/copy_process")
-int BPF_PROG(fork_ended, struct pid *pid, int trace, int node, void *args, long child)
+int fork_ended(__u64 *ctx)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	__u32 tid = t->pid, *state = bpf_map_lookup_elem(&forks, &tid);
+	__u32 *state = fork_of(t), any = ANY_FORK, tid = t->pid, lost = FORK_LOST;
 	struct subject *s;
-	__u32 lost;
+	long child = 0;
 
-	if (!state)
+	bpf_get_func_ret(ctx, (__u64 *)&child); /* the argument is a pointer to the verifier */
+	if (child >= 0 || child < -4095) {
+		if (state)
+			bpf_map_delete_elem(&forks, &tid);
 		return 0;
-	lost = (*state & FORK_AT_STAKE) && child < 0 && child >= -4095;
-	bpf_map_delete_elem(&forks, &tid);
-	if (!lost)
+	}
+	s = bpf_task_storage_get(&subjects, t, 0, 0);
+	if (state && !(*state & FORK_AT_STAKE)) {
+		bpf_map_delete_elem(&forks, &tid);
+		return 0;
+	}
+	/* No state: fork_copied saw nothing at stake, or the kernel skipped it. */
+	if (!state && !(s && failed_late(child) && bpf_map_lookup_elem(&forks, &any)))
 		return 0;
 	count(COUNT_FAULT);
+	bpf_map_update_elem(&forks, &tid, &lost, BPF_ANY); /* until task_free */
 	bpf_send_signal(SIGKILL);
-	s = bpf_task_storage_get(&subjects, t, 0, 0);
 	if (!s)
 		return 0;
 	/* task_free will find no storage. The roles hold until the end. */

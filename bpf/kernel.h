@@ -306,7 +306,15 @@ struct files_struct {
 struct io_uring_task;
 struct nameidata;
 
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+struct sigpending {
+	sigset_t signal;
+};
+
 struct task_struct {
+	struct sigpending pending;
 	struct nameidata *nameidata;
 	struct bpf_local_storage *bpf_storage;
 	const struct cred *real_cred;

@@ -165,7 +165,7 @@ func enoughDescriptors(spec *ebpf.CollectionSpec) error {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("limit of descriptors: %w", err)
 	}
-	if need := uint64(len(spec.Maps)*(1+workers) + len(spec.Programs) + others); limit.Cur < need {
+	if need := uint64(len(spec.Maps)*(3+workers) + len(spec.Programs) + others); limit.Cur < need {
 		return fmt.Errorf("a load needs %d descriptors, and the limit is %d (ulimit -n): %w", need, limit.Cur, unix.EMFILE)
 	}
 	return nil
